@@ -1,0 +1,79 @@
+/**
+ * The port of messages on their way out. They are written by `UserStore.commit` together with the change that they belong
+ * to; a worker claims those that are due, hands them over and settles them.
+ */
+import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type { Unavailable } from "./Errors.ts"
+import type { UserId } from "./UserId.ts"
+
+/**
+ * A message as it is committed. What it says and to whom is sealed; only who it is about can be read.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OutboxMessage {
+  readonly messageId: string
+  readonly userId: UserId
+  readonly kind: "code"
+  readonly codeId: string
+  /** The key that sealed it. */
+  readonly keyId: string
+  readonly sealed: Uint8Array
+  readonly createdAt: DateTime.Utc
+  /** When the message can no longer help: its code expires. */
+  readonly expiresAt: DateTime.Utc
+}
+
+/**
+ * A message in the hands of one worker until the lease ends.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClaimedMessage extends OutboxMessage {
+  /** Proves the lease when the message is settled; a later claim makes a new one. */
+  readonly leaseToken: string
+  /** How often the message has been claimed before, this time not counted. */
+  readonly attempts: number
+}
+
+/**
+ * How an attempt at a message ended.
+ *
+ * - `Sent`: a provider took it. The user's log gets `user.human.phone.code.sent` in the same step.
+ * - `Retry`: due again at `at`.
+ * - `Dead`: given up; `reason` says why. `Dropped`: no longer of use, so not sent.
+ *
+ * After all but `Retry` the sealed body is wiped.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Settlement =
+  | { readonly _tag: "Sent"; readonly at: DateTime.Utc; readonly receipt: string | undefined }
+  | { readonly _tag: "Retry"; readonly at: DateTime.Utc; readonly reason: string }
+  | { readonly _tag: "Dead"; readonly reason: string }
+  | { readonly _tag: "Dropped"; readonly reason: string }
+
+/**
+ * Contract:
+ *
+ * - `claim` hands out messages that are due, oldest first, at most `limit`. While a lease lives, no other claim returns
+ *   its message, from any process; after it, the message is due again.
+ * - `settle` acts only for the lease that is in force and answers whether it did. Whoever lost the lease changes nothing.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Outbox extends Context.Service<Outbox, {
+  readonly claim: (options: {
+    readonly now: DateTime.Utc
+    readonly limit: number
+    readonly lease: Duration.Duration
+  }) => Effect.Effect<ReadonlyArray<ClaimedMessage>, Unavailable>
+  readonly settle: (message: ClaimedMessage, settlement: Settlement) => Effect.Effect<boolean, Unavailable>
+}>()("effect-user-phone/core/Outbox") {}

@@ -1,0 +1,154 @@
+/**
+ * A phone number in E.164 form, how a caller's text becomes one, and which numbers are accepted.
+ *
+ * Line types and national rules come from Google's metadata through libphonenumber-js. A number is personal data, so it
+ * is `Redacted` from the moment it is parsed and never appears in an error.
+ */
+import type * as Brand from "effect/Brand"
+import * as Context from "effect/Context"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import {
+  type CountryCode,
+  isSupportedCountry,
+  type NumberType,
+  parsePhoneNumberFromString,
+  type PhoneNumber as ParsedNumber
+} from "libphonenumber-js/max"
+import { InvalidPhoneNumber } from "./Errors.ts"
+
+/**
+ * The characters of a number in E.164 form: a plus sign, then 2 to 15 digits, the first of them not zero.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const E164 = Schema.String.check(
+  Schema.isPattern(/^\+[1-9]\d{1,14}$/, { expected: "a phone number in E.164 form" })
+).pipe(Schema.brand("E164"))
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type E164 = string & Brand.Brand<"E164">
+
+/**
+ * A phone number, hidden from logs. `Redacted.value` gives its E.164 characters.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const PhoneNumber = Schema.RedactedFromValue(E164, { label: "phone" })
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type PhoneNumber = Redacted.Redacted<E164>
+
+/**
+ * A region as ISO 3166-1 alpha-2, in capitals: `CH`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Region = CountryCode
+
+/**
+ * Whether numbers of this region are known.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isRegion = (text: string): text is Region => isSupportedCountry(text)
+
+/**
+ * Which numbers a user may have.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PhonePolicy {
+  /** The region that a number without a country code is read in. None by default: such a number is refused. */
+  readonly defaultRegion?: Region | undefined
+  /**
+   * How strictly a number is judged; the default is `mobile`.
+   *
+   * - `mobile`: a valid number whose line can take an SMS everywhere: mobile, or fixed-line-or-mobile.
+   * - `valid`: a valid number of any line type but premium rate, toll free and shared cost.
+   * - `parsable`: anything with a known country code and at most 15 digits, as ZITADEL takes it.
+   */
+  readonly accept: "mobile" | "valid" | "parsable"
+  /** The only regions whose numbers are taken, or `all`, the default. */
+  readonly regions: "all" | ReadonlyArray<Region>
+}
+
+/**
+ * The policy in force, a setting with a default.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const PhonePolicy = Context.Reference<PhonePolicy>("effect-user-phone/core/PhoneNumber/PhonePolicy", {
+  defaultValue: () => ({ accept: "mobile", regions: "all" })
+})
+
+const mobileTypes: ReadonlySet<NumberType> = new Set<NumberType>(["MOBILE", "FIXED_LINE_OR_MOBILE"])
+const costlyTypes: ReadonlySet<NumberType> = new Set<NumberType>(["PREMIUM_RATE", "TOLL_FREE", "SHARED_COST"])
+
+/**
+ * Reads a number as a person writes it: with spaces, punctuation, or digits of another script, but without letters.
+ *
+ * An extension is dropped, as ZITADEL does: an SMS has no use for it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parse = (
+  text: Redacted.Redacted,
+  policy: PhonePolicy
+): Result.Result<PhoneNumber, InvalidPhoneNumber> => {
+  const written = Redacted.value(text).trim().replace(/^\uFF0B/, "+")
+  const parsed = parsePhoneNumberFromString(written, {
+    extract: false,
+    ...(policy.defaultRegion === undefined ? {} : { defaultCountry: policy.defaultRegion })
+  })
+  if (parsed === undefined) {
+    return fail(policy.defaultRegion === undefined && !written.startsWith("+") ? "NoCountryCode" : "NotANumber")
+  }
+  if (!E164Pattern(parsed.number)) return fail("NotANumber")
+  const refusal = judge(parsed, policy)
+  return refusal === undefined ? Result.succeed(make(parsed.number)) : fail(refusal)
+}
+
+const E164Pattern: (text: string) => text is E164 = Schema.is(E164)
+
+const make = (number: E164): PhoneNumber => Redacted.make(number, { label: "phone" })
+
+const fail = (reason: InvalidPhoneNumber["reason"]) => Result.fail(new InvalidPhoneNumber({ reason }))
+
+const judge = (number: ParsedNumber, policy: PhonePolicy): InvalidPhoneNumber["reason"] | undefined => {
+  if (policy.accept !== "parsable") {
+    if (!number.isValid()) return "NotValid"
+    const type = number.getType()
+    if (type !== undefined && costlyTypes.has(type)) return "TypeRefused"
+    if (policy.accept === "mobile" && (type === undefined || !mobileTypes.has(type))) return "TypeRefused"
+  }
+  return policy.regions === "all" || (number.country !== undefined && policy.regions.includes(number.country))
+    ? undefined
+    : "RegionRefused"
+}
+
+/**
+ * The number as it may be shown or logged: the first three characters and the last four, `+41•••••4567`.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const mask = (number: PhoneNumber): string => {
+  const text = Redacted.value(number)
+  const hidden = Math.max(text.length - 7, 0)
+  return text.slice(0, Math.min(3, text.length)) + "•".repeat(hidden) + (hidden > 0 ? text.slice(-4) : "")
+}

@@ -1,0 +1,294 @@
+/**
+ * The aggregate: a user as this module sees it, the events of its phone, what an event does to the state (`evolve`), and
+ * what a command asks for (`decide…`). All of it is pure; stores only load and commit.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Equal from "effect/Equal"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { PhoneNotChanged } from "./Errors.ts"
+import { PhoneNumber } from "./PhoneNumber.ts"
+import type { OrganizationId, UserId } from "./UserId.ts"
+
+/**
+ * What is kept of a one-time code that we made: never the code itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const CodeRecord = Schema.Struct({
+  codeId: Schema.String,
+  /** The fingerprint of the number that the code proves; not necessarily the user's current one. */
+  number: Schema.String,
+  /** The keyed digest, base64url. */
+  digest: Schema.String,
+  /** The key that made the digest. */
+  keyId: Schema.String,
+  createdAt: Schema.DateTimeUtc,
+  expiresAt: Schema.DateTimeUtc
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type CodeRecord = typeof CodeRecord.Type
+
+/**
+ * The code that a user is expected to enter: our own, with the one before it while that is still accepted, or one that a
+ * provider made and checks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const PendingCode = Schema.TaggedUnion({
+  OwnCode: {
+    current: CodeRecord,
+    previous: Schema.optionalKey(CodeRecord),
+    /** Wrong guesses on this code and the previous one together. */
+    wrongGuesses: Schema.Natural
+  },
+  ProviderCode: {
+    codeId: Schema.String,
+    number: Schema.String,
+    providerId: Schema.String,
+    verificationId: Schema.String,
+    wrongGuesses: Schema.Natural
+  }
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type PendingCode = typeof PendingCode.Type
+
+/**
+ * A user's wrong guesses. Only a right one ends the row; nothing clears the times.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Guesses = Schema.Struct({
+  wrongInARow: Schema.Natural,
+  /** The times of the youngest ten wrong guesses, youngest first. */
+  wrongAt: Schema.Array(Schema.DateTimeUtc)
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Guesses = typeof Guesses.Type
+
+/** No guess yet. */
+export const noGuesses: Guesses = { wrongInARow: 0, wrongAt: [] }
+
+const rememberedGuesses = 10
+
+/**
+ * A user as this module sees it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UserPhone {
+  readonly userId: UserId
+  readonly resourceOwner: OrganizationId
+  readonly kind: "human" | "machine"
+  /** `initial` until the user has finished signing up. */
+  readonly state: "initial" | "active"
+  /** The preferred language as a BCP 47 tag, if known. */
+  readonly language: string | undefined
+  /** The sequence of the last event, 0 before the first. */
+  readonly sequence: bigint
+  /** The time of the last event. */
+  readonly changeDate: DateTime.Utc | undefined
+  readonly phone: { readonly number: PhoneNumber; readonly verified: boolean } | undefined
+  readonly pending: PendingCode | undefined
+  readonly guesses: Guesses
+}
+
+/**
+ * What can happen to a phone, by the wire's event types.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const PhoneChange = Schema.Union([
+  Schema.Struct({ type: Schema.tag("user.human.phone.changed"), number: PhoneNumber }),
+  Schema.Struct({ type: Schema.tag("user.human.phone.removed") }),
+  Schema.Struct({
+    type: Schema.tag("user.human.phone.verified"),
+    /** Whether the host vouched for the number, rather than the user proving it. */
+    vouched: Schema.Boolean
+  }),
+  Schema.Struct({ type: Schema.tag("user.human.phone.verification.failed"), codeId: Schema.String }),
+  Schema.Struct({
+    type: Schema.tag("user.human.phone.code.added"),
+    pending: PendingCode,
+    /** Whether the code was returned to the caller rather than sent. */
+    returned: Schema.Boolean
+  }),
+  Schema.Struct({
+    type: Schema.tag("user.human.phone.code.sent"),
+    codeId: Schema.String,
+    messageId: Schema.String
+  })
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type PhoneChange = typeof PhoneChange.Type
+
+/**
+ * One change in a user's log. Sequences start at 1 and have no gaps; times never go back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UserPhoneEvent {
+  readonly sequence: bigint
+  readonly at: DateTime.Utc
+  readonly change: PhoneChange
+}
+
+/**
+ * A message that a decision calls for, before its text is sealed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MessageIntent {
+  readonly kind: "code"
+  readonly recipient: PhoneNumber
+  readonly codeId: string
+  readonly expiresAt: DateTime.Utc
+}
+
+/**
+ * What a command comes to: the events to append, the state after them, and the messages to send.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Decision {
+  readonly before: UserPhone
+  readonly events: readonly [UserPhoneEvent, ...Array<UserPhoneEvent>]
+  readonly after: UserPhone
+  readonly messages: ReadonlyArray<MessageIntent>
+}
+
+/**
+ * The command behind SetPhone: the number, and the code that will prove it unless the host vouches for the number.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SetPhoneCommand {
+  readonly number: PhoneNumber
+  readonly proof: "Vouched" | { readonly code: CodeRecord; readonly deliver: "Send" | "Return" }
+}
+
+/**
+ * A new number replaces the old one at once, unverified, and takes any pending code with it.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
+export const decideSetPhone = (
+  user: UserPhone,
+  { number, proof }: SetPhoneCommand,
+  now: DateTime.Utc
+): Result.Result<Decision, PhoneNotChanged> => {
+  if (user.phone !== undefined && Equal.equals(user.phone.number, number)) return Result.fail(new PhoneNotChanged())
+  const changed = { type: "user.human.phone.changed", number } as const
+  if (proof === "Vouched") {
+    return Result.succeed(record(user, [changed, { type: "user.human.phone.verified", vouched: true }], [], now))
+  }
+  const { code, deliver } = proof
+  return Result.succeed(record(
+    user,
+    [changed, {
+      type: "user.human.phone.code.added",
+      pending: { _tag: "OwnCode", current: code, wrongGuesses: 0 },
+      returned: deliver === "Return"
+    }],
+    deliver === "Return"
+      ? []
+      : [{ kind: "code", recipient: number, codeId: code.codeId, expiresAt: code.expiresAt }],
+    now
+  ))
+}
+
+const record = (
+  before: UserPhone,
+  [first, ...rest]: readonly [PhoneChange, ...Array<PhoneChange>],
+  messages: ReadonlyArray<MessageIntent>,
+  now: DateTime.Utc
+): Decision => {
+  const event = nextEvent(before, first, now)
+  const events: [UserPhoneEvent, ...Array<UserPhoneEvent>] = [event]
+  let after = evolve(before, event)
+  for (const change of rest) {
+    const next = nextEvent(after, change, now)
+    events.push(next)
+    after = evolve(after, next)
+  }
+  return { before, events, after, messages }
+}
+
+/**
+ * The event that records a change as the next of a user's log. Its time is never before the last one's, whatever the
+ * clocks of the processes say.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const nextEvent = (user: UserPhone, change: PhoneChange, now: DateTime.Utc): UserPhoneEvent => ({
+  sequence: user.sequence + 1n,
+  at: user.changeDate === undefined ? now : DateTime.max(now, user.changeDate),
+  change
+})
+
+/**
+ * The state after an event. Folding a user's whole log over its state before the first event gives its current state.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const evolve = (user: UserPhone, event: UserPhoneEvent): UserPhone => ({
+  ...user,
+  ...effectOf(user, event),
+  sequence: event.sequence,
+  changeDate: event.at
+})
+
+const effectOf = (user: UserPhone, { at, change }: UserPhoneEvent): Partial<UserPhone> => {
+  switch (change.type) {
+    case "user.human.phone.changed":
+      return { phone: { number: change.number, verified: false }, pending: undefined }
+    case "user.human.phone.removed":
+      return { phone: undefined, pending: undefined }
+    case "user.human.phone.verified":
+      return {
+        phone: user.phone && { ...user.phone, verified: true },
+        pending: undefined,
+        guesses: change.vouched ? user.guesses : { ...user.guesses, wrongInARow: 0 }
+      }
+    case "user.human.phone.verification.failed":
+      return {
+        pending: user.pending && { ...user.pending, wrongGuesses: user.pending.wrongGuesses + 1 },
+        guesses: {
+          wrongInARow: user.guesses.wrongInARow + 1,
+          wrongAt: [at, ...user.guesses.wrongAt].slice(0, rememberedGuesses)
+        }
+      }
+    case "user.human.phone.code.added":
+      return { pending: change.pending }
+    case "user.human.phone.code.sent":
+      return {}
+  }
+}
