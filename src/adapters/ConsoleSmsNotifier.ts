@@ -1,0 +1,17 @@
+/**
+ * Writes each SMS to the console instead of sending it: for development only, since number and code are then in clear.
+ */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { SmsNotifier } from "../core/SmsNotifier.ts"
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<SmsNotifier> = Layer.succeed(SmsNotifier, {
+  send: ({ messageId, recipient, text }) =>
+    Effect.as(Console.log(`SMS to ${Redacted.value(recipient)}: ${Redacted.value(text)}`), messageId)
+})

@@ -1,0 +1,111 @@
+/**
+ * Signed tokens (JWT) by jose: of an OpenID Connect issuer, by its published keys, or signed with a shared secret.
+ *
+ * A token names the actor by `sub`, its organisation by the claim `org`, and its permissions by the claim `grants`, an
+ * object from organisation to a list of permissions: `{"acme": ["user.write"]}`.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Record from "effect/Record"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { createRemoteJWKSet, errors, jwtVerify, type JWTVerifyOptions, type JWTVerifyResult } from "jose"
+import * as Actor from "../core/Actor.ts"
+import { Unauthenticated, Unavailable } from "../core/Errors.ts"
+import { TokenVerifier } from "../core/TokenVerifier.ts"
+import { OrganizationId, UserId } from "../core/UserId.ts"
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface TokenOptions {
+  /** The `iss` that a token must have. */
+  readonly issuer: string
+  /** The `aud` that a token must be for. */
+  readonly audience: string
+  /** The claim with the actor's organisation; `org` by default. */
+  readonly organizationClaim?: string | undefined
+  /** The claim with the actor's permissions by organisation; `grants` by default. */
+  readonly grantsClaim?: string | undefined
+}
+
+/**
+ * Tokens signed by an issuer whose public keys are at `jwksUrl`. Keys are cached, and fetched again when a token names one
+ * that is not known.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerJwks = (options: TokenOptions & { readonly jwksUrl: URL }): Layer.Layer<TokenVerifier> =>
+  Layer.sync(TokenVerifier, () => {
+    const keys = createRemoteJWKSet(options.jwksUrl, { timeoutDuration: 5000 })
+    return make(options, (token, checks) => jwtVerify(token, keys, { ...checks, algorithms: asymmetric }))
+  })
+
+/**
+ * Tokens signed with HMAC-SHA-256 and a secret of at least 32 bytes.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSecret = (
+  options: TokenOptions & { readonly secret: Redacted.Redacted<Uint8Array> }
+): Layer.Layer<TokenVerifier> =>
+  Layer.sync(TokenVerifier, () => {
+    const secret = Redacted.value(options.secret)
+    return make(options, (token, checks) => jwtVerify(token, secret, { ...checks, algorithms: ["HS256"] }))
+  })
+
+/** Everything public-key: a symmetric algorithm would let the public key sign. */
+const asymmetric = ["EdDSA", "Ed25519", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"]
+
+const make = (
+  { audience, grantsClaim = "grants", issuer, organizationClaim = "org" }: TokenOptions,
+  check: (token: string, checks: JWTVerifyOptions) => Promise<JWTVerifyResult>
+): TokenVerifier["Service"] => ({
+  verify: Effect.fn("JoseTokenVerifier.verify")(function*(token) {
+    const currentDate = DateTime.toDateUtc(yield* DateTime.now)
+    const { payload } = yield* Effect.tryPromise({
+      try: () =>
+        check(Redacted.value(token), {
+          issuer,
+          audience,
+          currentDate,
+          clockTolerance: 2,
+          requiredClaims: ["sub", "exp", organizationClaim]
+        }),
+      catch: failure
+    })
+    return yield* decodeClaims({
+      userId: payload.sub,
+      organization: payload[organizationClaim],
+      grants: payload[grantsClaim]
+    }).pipe(
+      Effect.map(actorOf),
+      Effect.mapError(() => new Unauthenticated({ reason: "TokenInvalid" }))
+    )
+  })
+})
+
+/** Whether the token is at fault, or the issuer cannot be reached. */
+const failure = (error: unknown): Unauthenticated | Unavailable =>
+  error instanceof errors.JOSEError && error.code !== "ERR_JWKS_TIMEOUT" && error.code !== "ERR_JOSE_GENERIC" &&
+    error.code !== "ERR_JWKS_INVALID"
+    ? new Unauthenticated({ reason: "TokenInvalid" })
+    : new Unavailable({ cause: "the token issuer's keys cannot be fetched" })
+
+const decodeClaims = Schema.decodeUnknownEffect(Schema.Struct({
+  userId: UserId,
+  organization: OrganizationId,
+  grants: Schema.optional(Schema.Record(OrganizationId, Schema.Array(Schema.String)))
+}))
+
+const permissions: ReadonlySet<string> = new Set<Actor.Permission>(["user.read", "user.write"])
+
+const isPermission = (text: string): text is Actor.Permission => permissions.has(text)
+
+/** The actor of decoded claims; permissions that mean nothing here are left out. */
+const actorOf = ({ grants = {}, ...claims }: Effect.Success<ReturnType<typeof decodeClaims>>) =>
+  Actor.make({ ...claims, grants: Record.map(grants, (held) => held.filter(isPermission)) })

@@ -1,0 +1,70 @@
+/**
+ * What the in-memory adapters share: the tables that PostgreSQL would hold, gone when the process ends.
+ *
+ * JavaScript runs one thing at a time, so a synchronous change of these tables is one atomic step.
+ */
+import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
+import * as Layer from "effect/Layer"
+import type { OutboxMessage } from "../core/Outbox.ts"
+import type { UserId } from "../core/UserId.ts"
+import { evolve, nextEvent, type PhoneChange, type UserPhone, type UserPhoneEvent } from "../core/UserPhone.ts"
+import type { RecordedAnswer } from "../core/UserStore.ts"
+
+/**
+ * A user with its log. The row of a removed user stays, so that its id is not given out again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UserRow {
+  state: UserPhone
+  removed: boolean
+  readonly events: Array<UserPhoneEvent>
+}
+
+/**
+ * A message that is not settled yet.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MessageRow {
+  readonly message: OutboxMessage
+  attempts: number
+  dueAt: DateTime.Utc
+  lease: { readonly token: string; readonly until: DateTime.Utc } | undefined
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class MemoryTables extends Context.Service<MemoryTables, {
+  readonly users: Map<UserId, UserRow>
+  /** By message id, in the order of arrival. */
+  readonly outbox: Map<string, MessageRow>
+  /** The times of a counter's latest charges, youngest first. */
+  readonly counters: Map<string, ReadonlyArray<DateTime.Utc>>
+  readonly answers: Map<string, { readonly answer: RecordedAnswer; readonly keptUntil: DateTime.Utc }>
+}>()("effect-user-phone/adapters/MemoryTables") {}
+
+/**
+ * One set of tables for all the in-memory layers that are built together.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<MemoryTables> = Layer.sync(MemoryTables, () => ({
+  users: new Map(),
+  outbox: new Map(),
+  counters: new Map(),
+  answers: new Map()
+}))
+
+/** Appends a change that nobody can race against to a user's log. */
+export const append = (row: UserRow, change: PhoneChange, now: DateTime.Utc): void => {
+  const event = nextEvent(row.state, change, now)
+  row.events.push(event)
+  row.state = evolve(row.state, event)
+}

@@ -1,0 +1,69 @@
+/**
+ * The user store in memory: the reference reading of the port's contract.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { fullUntil, remembered } from "../core/Limits.ts"
+import { type Commit, type CommitResult, type Details, UserStore } from "../core/UserStore.ts"
+import { MemoryTables } from "./MemoryTables.ts"
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
+  UserStore,
+  Effect.gen(function*() {
+    const { answers, counters, outbox, users } = yield* MemoryTables
+
+    const recallNow = (scope: string, now: DateTime.Utc) => {
+      const recorded = answers.get(scope)
+      return recorded !== undefined && DateTime.isGreaterThan(recorded.keptUntil, now) ? recorded.answer : undefined
+    }
+
+    const commitNow = ({ after, before, charges, events, idempotency, messages }: Commit): CommitResult => {
+      const last = events[events.length - 1]!
+      const answer = idempotency && recallNow(idempotency.scope, last.at)
+      if (answer !== undefined) return { _tag: "Replayed", answer }
+
+      const row = users.get(before.userId)
+      if (row === undefined || row.removed || !isAsLoaded(row.state, before)) return { _tag: "LostRace" }
+
+      for (const charge of charges) {
+        const until = fullUntil(counters.get(charge.counter) ?? [], charge)
+        if (until !== undefined) return { _tag: "LimitReached", reason: charge.reason, until }
+      }
+
+      const details: Details = { sequence: last.sequence, changeDate: last.at, resourceOwner: after.resourceOwner }
+      row.state = after
+      row.events.push(...events)
+      for (const charge of charges) {
+        const times = [charge.at, ...counters.get(charge.counter) ?? []]
+        counters.set(charge.counter, times.slice(0, remembered(charge)))
+      }
+      for (const message of messages) {
+        outbox.set(message.messageId, { message, attempts: 0, dueAt: message.createdAt, lease: undefined })
+      }
+      if (idempotency !== undefined) {
+        const { keptUntil, request, scope } = idempotency
+        answers.set(scope, { answer: { request, details }, keptUntil })
+      }
+      return { _tag: "Committed", details }
+    }
+
+    return UserStore.of({
+      load: (userId) =>
+        Effect.sync(() => {
+          const row = users.get(userId)
+          return row === undefined || row.removed ? undefined : row.state
+        }),
+      commit: (commit) => Effect.sync(() => commitNow(commit)),
+      history: (userId) => Effect.sync(() => [...users.get(userId)?.events ?? []]),
+      recall: (scope, now) => Effect.sync(() => recallNow(scope, now))
+    })
+  })
+)
+
+const isAsLoaded = (now: Commit["before"], before: Commit["before"]): boolean =>
+  now.sequence === before.sequence && now.resourceOwner === before.resourceOwner && now.state === before.state

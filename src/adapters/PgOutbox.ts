@@ -1,0 +1,99 @@
+/**
+ * The outbox in PostgreSQL. Leases are timed by the database's own clock, so that workers need not agree on the time.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as SqlClient from "effect/sql/SqlClient"
+import * as SqlSchema from "effect/sql/SqlSchema"
+import { type ClaimedMessage, Outbox, type Settlement } from "../core/Outbox.ts"
+import { UserId } from "../core/UserId.ts"
+import { orUnavailable } from "./internal/PgFailure.ts"
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effect(
+  Outbox,
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+
+    const claimDue = SqlSchema.findAll({
+      Request: Schema.Struct({ now: Schema.Date, limit: Schema.Int, leaseMillis: Schema.Finite }),
+      Result: ClaimedRow,
+      execute: ({ leaseMillis, limit, now }) =>
+        sql`WITH due AS (
+            SELECT message_id FROM user_phone.outbox
+            WHERE status = 'queued' AND due_at <= ${now} AND (leased_until IS NULL OR leased_until <= now())
+            ORDER BY due_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
+          )
+          UPDATE user_phone.outbox o
+          SET attempts = attempts + 1, lease_token = gen_random_uuid(),
+            leased_until = now() + ${leaseMillis}::double precision * interval '1 millisecond'
+          FROM due WHERE o.message_id = due.message_id
+          RETURNING o.message_id AS "messageId", o.user_id AS "userId", o.kind, o.code_id AS "codeId",
+            o.key_id AS "keyId", o.sealed, o.created_at AS "createdAt", o.expires_at AS "expiresAt",
+            o.lease_token AS "leaseToken", o.attempts - 1 AS attempts`
+    })
+
+    const settleSent = ({ leaseToken, messageId }: ClaimedMessage, at: DateTime.Utc, receipt: string | undefined) =>
+      sql<{ readonly settled: boolean }>`SELECT user_phone.settle_sent(${messageId}::uuid, ${leaseToken}::uuid,
+        ${DateTime.toDateUtc(at)}, ${receipt ?? null}) AS settled`
+
+    const retryAt = ({ leaseToken, messageId }: ClaimedMessage, at: DateTime.Utc, reason: string) =>
+      sql<{ readonly settled: boolean }>`UPDATE user_phone.outbox
+        SET due_at = ${DateTime.toDateUtc(at)}, lease_token = NULL, leased_until = NULL, reason = ${reason}
+        WHERE message_id = ${messageId}::uuid AND lease_token = ${leaseToken}::uuid AND status = 'queued'
+        RETURNING true AS settled`
+
+    const giveUp = ({ leaseToken, messageId }: ClaimedMessage, status: "dead" | "dropped", reason: string) =>
+      sql<{ readonly settled: boolean }>`UPDATE user_phone.outbox
+        SET status = ${status}, sealed = NULL, lease_token = NULL, reason = ${reason}, settled_at = now()
+        WHERE message_id = ${messageId}::uuid AND lease_token = ${leaseToken}::uuid AND status = 'queued'
+        RETURNING true AS settled`
+
+    const statementFor = (message: ClaimedMessage, settlement: Settlement) => {
+      switch (settlement._tag) {
+        case "Sent":
+          return settleSent(message, settlement.at, settlement.receipt)
+        case "Retry":
+          return retryAt(message, settlement.at, settlement.reason)
+        case "Dead":
+          return giveUp(message, "dead", settlement.reason)
+        case "Dropped":
+          return giveUp(message, "dropped", settlement.reason)
+      }
+    }
+
+    return Outbox.of({
+      claim: Effect.fn("PgOutbox.claim")(function*({ lease, limit, now }) {
+        const claimed = yield* claimDue({
+          now: DateTime.toDateUtc(now),
+          limit,
+          leaseMillis: Duration.toMillis(lease)
+        })
+        return claimed.toSorted((a, b) => a.createdAt.epochMilliseconds - b.createdAt.epochMilliseconds)
+      }, orUnavailable),
+      settle: Effect.fn("PgOutbox.settle")(function*(message, settlement) {
+        const [row] = yield* statementFor(message, settlement)
+        return row?.settled ?? false
+      }, orUnavailable)
+    })
+  })
+)
+
+const ClaimedRow = Schema.Struct({
+  messageId: Schema.String,
+  userId: UserId,
+  kind: Schema.Literal("code"),
+  codeId: Schema.String,
+  keyId: Schema.String,
+  sealed: Schema.Uint8Array,
+  createdAt: Schema.DateTimeUtcFromDate,
+  expiresAt: Schema.DateTimeUtcFromDate,
+  leaseToken: Schema.String,
+  attempts: Schema.Int
+})

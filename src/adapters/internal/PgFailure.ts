@@ -1,0 +1,30 @@
+/**
+ * What PostgreSQL's failures are to the core: the store is unavailable. PostgreSQL's own words stay here, since they can
+ * quote a row.
+ */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
+import { Unavailable } from "../../core/Errors.ts"
+
+/** How long a statement may take, locks included. */
+const patience = "10 seconds"
+
+/** Bounds an effect in time and maps its failures. A row that does not decode is a bug, not an outage. */
+export const orUnavailable = <A, E extends SqlError | Schema.SchemaError | Cause.NoSuchElementError, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, Unavailable, R> =>
+  effect.pipe(
+    Effect.timeout(patience),
+    Effect.catch((error): Effect.Effect<never, Unavailable> => {
+      switch (error._tag) {
+        case "SqlError":
+          return Effect.fail(new Unavailable({ cause: `PostgreSQL: ${error.reason._tag}` }))
+        case "TimeoutError":
+          return Effect.fail(new Unavailable({ cause: "PostgreSQL: no answer in time" }))
+        default:
+          return Effect.die(error)
+      }
+    })
+  )

@@ -1,0 +1,86 @@
+/**
+ * How a user and its events are written in rows. A number is in clear only in the columns `users.phone` and
+ * `events.phone`.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { PhoneNumber } from "../../core/PhoneNumber.ts"
+import { OrganizationId, UserId } from "../../core/UserId.ts"
+import { Guesses, PendingCode, PhoneChange, type UserPhone, type UserPhoneEvent } from "../../core/UserPhone.ts"
+
+/** The columns of `users` that make up the aggregate, in the order of `UserRow`. */
+export const userColumns =
+  "user_id, resource_owner, kind, state, language, sequence, change_date, phone, phone_verified, pending, guesses"
+
+/** A row of `user_phone.users`. */
+export const UserRow = Schema.Struct({
+  user_id: UserId,
+  resource_owner: OrganizationId,
+  kind: Schema.Literals(["human", "machine"]),
+  state: Schema.Literals(["initial", "active"]),
+  language: Schema.NullOr(Schema.String),
+  sequence: Schema.BigInt,
+  change_date: Schema.NullOr(Schema.DateTimeUtcFromDate),
+  phone: Schema.NullOr(PhoneNumber),
+  phone_verified: Schema.Boolean,
+  pending: Schema.NullOr(Schema.toCodecJson(PendingCode)),
+  guesses: Schema.toCodecJson(Guesses)
+})
+
+/** The aggregate of a row. */
+export const userOf = (row: typeof UserRow.Type): UserPhone => ({
+  userId: row.user_id,
+  resourceOwner: row.resource_owner,
+  kind: row.kind,
+  state: row.state,
+  language: row.language ?? undefined,
+  sequence: row.sequence,
+  changeDate: row.change_date ?? undefined,
+  phone: row.phone === null ? undefined : { number: row.phone, verified: row.phone_verified },
+  pending: row.pending ?? undefined,
+  guesses: row.guesses
+})
+
+/** A row of `user_phone.events`. */
+export const EventRow = Schema.Struct({
+  sequence: Schema.BigInt,
+  type: Schema.String,
+  at: Schema.DateTimeUtcFromDate,
+  phone: Schema.NullOr(Schema.String),
+  data: Schema.Record(Schema.String, Schema.Unknown)
+})
+
+const ChangeJson = Schema.toCodecJson(PhoneChange)
+const encodeChange = Schema.encodeEffect(ChangeJson)
+const decodeChange = Schema.decodeUnknownEffect(ChangeJson)
+const encodePending = Schema.encodeEffect(Schema.toCodecJson(PendingCode))
+const encodeGuesses = Schema.encodeEffect(Schema.toCodecJson(Guesses))
+
+/** The event of a row. */
+export const eventOf = Effect.fnUntraced(function*(row: typeof EventRow.Type) {
+  const number = row.phone === null ? {} : { number: row.phone }
+  const event: UserPhoneEvent = {
+    sequence: row.sequence,
+    at: row.at,
+    change: yield* decodeChange({ type: row.type, ...row.data, ...number })
+  }
+  return event
+})
+
+/** An event as `commit_change` takes it. */
+export const eventJson = Effect.fnUntraced(function*({ at, change, sequence }: UserPhoneEvent) {
+  const { number, type, ...data } = (yield* encodeChange(change)) as { readonly type: string; readonly number?: string }
+  return { sequence: String(sequence), type, at: DateTime.formatIso(at), phone: number ?? null, data }
+})
+
+/** The state after a change as `commit_change` takes it. */
+export const afterJson = Effect.fnUntraced(function*({ guesses, pending, phone }: UserPhone) {
+  return {
+    phone: phone === undefined ? null : Redacted.value(phone.number),
+    verified: phone?.verified ?? false,
+    pending: pending === undefined ? null : yield* encodePending(pending),
+    guesses: yield* encodeGuesses(guesses)
+  }
+})

@@ -1,0 +1,155 @@
+/**
+ * The contract of the `Outbox` port as a test suite. A host runs it against its own implementation.
+ */
+import { assert, layer } from "@effect/vitest"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import { type ClaimedMessage, Outbox, type Settlement } from "../core/Outbox.ts"
+import { Users } from "../core/Users.ts"
+import { UserStore } from "../core/UserStore.ts"
+import { committed, folded, numberOf, register, settingNumber } from "./internal/Samples.ts"
+
+/**
+ * @category suites
+ * @since 0.1.0
+ */
+export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Outbox, unknown>): void =>
+  layer(adapter, { excludeTestServices: true, timeout: "60 seconds" })(`Outbox (${name})`, (it) => {
+    it.effect("hands out what was committed, as it was, oldest first and no more than asked for", () =>
+      Effect.gen(function*() {
+        const { now, queued } = yield* freshlyQueued(3)
+        const two = yield* claim(now, 2)
+        assert.deepStrictEqual(two.map(withoutLease), queued.slice(0, 2))
+        assert.deepStrictEqual(two.map((message) => message.attempts), [0, 0])
+        assert.deepStrictEqual((yield* claim(now, 2)).map(withoutLease), queued.slice(2))
+        assert.deepStrictEqual(yield* claim(now, 2), [])
+      }))
+
+    it.effect("does not hand out what is not due yet", () =>
+      Effect.gen(function*() {
+        const { now, queued } = yield* freshlyQueued(1)
+        assert.deepStrictEqual(yield* claim(DateTime.subtract(now, { seconds: 1 }), 10), [])
+        assert.strictEqual((yield* claim(now, 10)).length, queued.length)
+      }))
+
+    it.effect("hands a message out again when its lease is over, and refuses the old lease from then on", () =>
+      Effect.gen(function*() {
+        const { now, queued } = yield* freshlyQueued(1)
+        const [first] = yield* claim(now, 1, "200 millis")
+        assert.deepStrictEqual(yield* claim(yield* DateTime.now, 1), [])
+        yield* Effect.sleep("300 millis")
+        const [second] = yield* claim(yield* DateTime.now, 1)
+        assert.deepStrictEqual(withoutLease(second!), queued[0])
+        assert.strictEqual(second!.attempts, 1)
+        assert.notStrictEqual(second!.leaseToken, first!.leaseToken)
+
+        const outbox = yield* Outbox
+        for (const settlement of settlements(now)) assert.isFalse(yield* outbox.settle(first!, settlement))
+        assert.isTrue(yield* outbox.settle(second!, { _tag: "Dropped", reason: "test" }))
+      }))
+
+    it.effect("settles a message once", () =>
+      Effect.gen(function*() {
+        const { now } = yield* freshlyQueued(3)
+        const outbox = yield* Outbox
+        const claimed = yield* claim(now, 3)
+        for (const [index, settlement] of settlements(now).filter(({ _tag }) => _tag !== "Retry").entries()) {
+          assert.isTrue(yield* outbox.settle(claimed[index]!, settlement))
+          for (const again of settlements(now)) assert.isFalse(yield* outbox.settle(claimed[index]!, again))
+        }
+        yield* Effect.sleep("300 millis")
+        assert.deepStrictEqual(yield* claim(DateTime.add(now, { hours: 1 }), 10), [])
+      }))
+
+    it.effect("makes a message due again at the time that a retry names", () =>
+      Effect.gen(function*() {
+        const { now } = yield* freshlyQueued(1)
+        const outbox = yield* Outbox
+        const [first] = yield* claim(now, 1)
+        const at = DateTime.add(now, { seconds: 5 })
+        assert.isTrue(yield* outbox.settle(first!, { _tag: "Retry", at, reason: "test" }))
+        assert.deepStrictEqual(yield* claim(DateTime.subtract(at, { milliseconds: 1 }), 1), [])
+        const [second] = yield* claim(at, 1)
+        assert.strictEqual(second?.attempts, 1)
+      }))
+
+    it.effect("records in the user's log that a code was sent, in the same step", () =>
+      Effect.gen(function*() {
+        const { now, registered } = yield* freshlyQueued(1)
+        const outbox = yield* Outbox
+        const store = yield* UserStore
+        const [message] = yield* claim(now, 1)
+        // A worker whose clock is behind must not turn the log's time back.
+        const at = DateTime.subtract(now, { seconds: 1 })
+        assert.isTrue(yield* outbox.settle(message!, { _tag: "Sent", at, receipt: "receipt" }))
+
+        const user = registered[0]!
+        const history = yield* store.history(user.userId)
+        assert.deepStrictEqual(history[history.length - 1], {
+          sequence: 3n,
+          at: history[1]!.at,
+          change: {
+            type: "user.human.phone.code.sent",
+            codeId: message!.codeId,
+            messageId: message!.messageId
+          }
+        })
+        assert.deepStrictEqual(yield* folded(user), yield* store.load(user.userId))
+      }))
+
+    it.effect("gives no message to two workers", () =>
+      Effect.gen(function*() {
+        const { now, queued } = yield* freshlyQueued(60)
+        const claimed = yield* Effect.forEach(Array.from({ length: 12 }), () => claim(now, 7), {
+          concurrency: "unbounded"
+        })
+        const ids = claimed.flat().map((message) => message.messageId)
+        assert.strictEqual(new Set(ids).size, ids.length)
+        const rest = yield* claim(now, 100)
+        assert.deepStrictEqual(
+          [...ids, ...rest.map((message) => message.messageId)].toSorted(),
+          queued.map((message) => message.messageId).toSorted()
+        )
+      }))
+
+    it.effect("takes a message away from a worker when its user is removed", () =>
+      Effect.gen(function*() {
+        const { now, registered } = yield* freshlyQueued(1)
+        const outbox = yield* Outbox
+        const [message] = yield* claim(now, 1)
+        yield* Users.use((users) => users.remove(registered[0]!.userId))
+        for (const settlement of settlements(now)) assert.isFalse(yield* outbox.settle(message!, settlement))
+      }))
+  })
+
+const claim = (now: DateTime.Utc, limit: number, lease: Duration.Input = "10 minutes") =>
+  Outbox.use((outbox) => outbox.claim({ now, limit, lease: Duration.fromInputUnsafe(lease) }))
+
+const withoutLease = ({ attempts: _, leaseToken: __, ...message }: ClaimedMessage) => message
+
+const settlements = (at: DateTime.Utc): ReadonlyArray<Settlement> => [
+  { _tag: "Sent", at, receipt: undefined },
+  { _tag: "Retry", at, reason: "test" },
+  { _tag: "Dead", reason: "test" },
+  { _tag: "Dropped", reason: "test" }
+]
+
+/** Empties the queue, then queues messages of new users, a millisecond apart. */
+const freshlyQueued = Effect.fnUntraced(function*(count: number) {
+  const store = yield* UserStore
+  const outbox = yield* Outbox
+  const start = yield* DateTime.now
+  while (true) {
+    const left = yield* claim(DateTime.add(start, { hours: 48 }), 100)
+    if (left.length === 0) break
+    yield* Effect.forEach(left, (message) => outbox.settle(message, { _tag: "Dropped", reason: "test" }))
+  }
+  const registered = yield* Effect.replicateEffect(register(), count)
+  const queued = yield* Effect.forEach(registered, (user, index) => {
+    const change = settingNumber(user, numberOf(index), DateTime.add(start, { milliseconds: index }))
+    return Effect.as(Effect.flatMap(store.commit(change), committed), change.messages[0]!)
+  })
+  return { now: DateTime.add(start, { milliseconds: count }), registered, queued }
+})

@@ -1,0 +1,267 @@
+/**
+ * The contract of the `UserStore` port as a test suite. A host with a users table of its own runs it against its store.
+ */
+import { assert, layer } from "@effect/vitest"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type { Charge } from "../core/Limits.ts"
+import { Outbox } from "../core/Outbox.ts"
+import { OrganizationId } from "../core/UserId.ts"
+import type { UserPhone } from "../core/UserPhone.ts"
+import { Users } from "../core/Users.ts"
+import { type Commit, type IdempotentRequest, UserStore } from "../core/UserStore.ts"
+import { committed, folded, newUserId, numberOf, register, settingNumber } from "./internal/Samples.ts"
+
+/**
+ * @category suites
+ * @since 0.1.0
+ */
+export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Outbox, unknown>): void =>
+  layer(adapter, { excludeTestServices: true, timeout: "60 seconds" })(`UserStore (${name})`, (it) => {
+    it.effect("does not know a stranger", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        assert.strictEqual(yield* store.load(newUserId()), undefined)
+        assert.deepStrictEqual(yield* store.history(newUserId()), [])
+      }))
+
+    it.effect("writes state, events, messages and details of a commit, all of them", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const registered = yield* register({ language: "it" })
+        const now = yield* DateTime.now
+        const change = settingNumber(registered, numberOf(7), now)
+        const details = yield* Effect.flatMap(store.commit(change), committed)
+
+        assert.deepStrictEqual(details, { sequence: 2n, changeDate: now, resourceOwner: registered.resourceOwner })
+        assert.deepStrictEqual(yield* store.load(registered.userId), change.after)
+        assert.deepStrictEqual(yield* store.history(registered.userId), change.events)
+        assert.deepStrictEqual(yield* folded(registered), change.after)
+        assert.deepStrictEqual(yield* messagesOf(registered), change.messages.map((message) => message.messageId))
+      }))
+
+    it.effect("lets exactly one of two commits on one loaded state win; the other leaves no trace", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const registered = yield* register()
+        const now = yield* DateTime.now
+        const changes = [1, 2].map((line): Commit => ({
+          ...settingNumber(registered, numberOf(line), now),
+          charges: [charge(`race/${registered.userId}/${line}`, now)],
+          idempotency: request(`race/${registered.userId}/${line}`, now)
+        }))
+        const results = yield* Effect.forEach(changes, store.commit, { concurrency: 2 })
+
+        assert.deepStrictEqual(results.map((result) => result._tag).toSorted(), ["Committed", "LostRace"])
+        const winner = results.findIndex((result) => result._tag === "Committed")
+        yield* onlyTraceIs(registered, changes[winner]!, changes[1 - winner]!)
+      }))
+
+    it.effect("keeps sequences dense under 32 parallel writers on one user", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const registered = yield* register()
+        const write = Effect.fnUntraced(function*(line: number) {
+          while (true) {
+            const loaded = yield* store.load(registered.userId)
+            const result = yield* store.commit(settingNumber(loaded!, numberOf(line), yield* DateTime.now))
+            if (result._tag === "Committed") return result.details.sequence
+          }
+        })
+        const sequences = yield* Effect.forEach(Array.from({ length: 32 }, (_, line) => line), write, {
+          concurrency: "unbounded"
+        })
+
+        assert.deepStrictEqual(
+          sequences.toSorted((a, b) => Number(a - b)),
+          Array.from({ length: 32 }, (_, index) => BigInt(2 * index + 2))
+        )
+        const history = yield* store.history(registered.userId)
+        assert.deepStrictEqual(
+          history.map((event) => event.sequence),
+          Array.from({ length: 64 }, (_, index) => BigInt(index + 1))
+        )
+        for (const [index, event] of history.entries()) {
+          assert.isAtLeast(event.at.epochMilliseconds, history[Math.max(index - 1, 0)]!.at.epochMilliseconds)
+        }
+        assert.deepStrictEqual(yield* folded(registered), yield* store.load(registered.userId))
+        assert.strictEqual((yield* messagesOf(registered)).length, 32)
+      }))
+
+    it.effect("refuses a commit on a user that is unknown, removed, or moved since it was loaded", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const users = yield* Users
+        const now = yield* DateTime.now
+        const removed = yield* register()
+        yield* users.remove(removed.userId)
+        const moved = yield* register()
+        yield* users.update(moved.userId, { resourceOwner: OrganizationId.make("elsewhere") })
+        for (const user of [{ ...removed, userId: newUserId() }, removed, moved]) {
+          const result = yield* store.commit(settingNumber(user, numberOf(1), now))
+          assert.deepStrictEqual(result, { _tag: "LostRace" })
+          assert.deepStrictEqual(yield* store.history(user.userId), [])
+          assert.deepStrictEqual(yield* messagesOf(user), [])
+        }
+      }))
+
+    it.effect("charges counters up to their limit, then says until when, and leaves no trace", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const now = yield* DateTime.now
+        const counter = `number/${newUserId()}`
+        for (const age of [50, 40]) {
+          const user = yield* register()
+          yield* Effect.flatMap(
+            store.commit({
+              ...settingNumber(user, numberOf(1), now),
+              charges: [charge(counter, DateTime.subtract(now, { seconds: age }))]
+            }),
+            committed
+          )
+        }
+        const user = yield* register()
+        const free = `free/${user.userId}`
+        const change: Commit = {
+          ...settingNumber(user, numberOf(1), now),
+          charges: [charge(free, now), charge(counter, now)],
+          idempotency: request(`limited/${user.userId}`, now)
+        }
+        assert.deepStrictEqual(yield* store.commit(change), {
+          _tag: "LimitReached",
+          reason: "TEST_LIMIT",
+          until: DateTime.add(now, { seconds: 10 })
+        })
+        yield* noTraceOf(user, change)
+
+        const later = DateTime.add(now, { seconds: 10 })
+        yield* Effect.flatMap(store.commit({ ...change, charges: [charge(counter, later)] }), committed)
+        const other = yield* register()
+        assert.strictEqual(
+          (yield* store.commit({ ...settingNumber(other, numberOf(1), now), charges: [charge(free, now)] }))._tag,
+          "Committed"
+        )
+      }))
+
+    it.effect("never goes over a limit, whoever charges it at once", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const now = yield* DateTime.now
+        const counter = `shared/${newUserId()}`
+        const users = yield* Effect.replicateEffect(register(), 24)
+        const results = yield* Effect.forEach(users, (user) =>
+          store.commit({
+            ...settingNumber(user, numberOf(3), now),
+            charges: [charge(counter, now), charge(`own/${user.userId}`, now)]
+          }), { concurrency: "unbounded" })
+        assert.strictEqual(results.filter((result) => result._tag === "Committed").length, 2)
+        assert.strictEqual(results.filter((result) => result._tag === "LimitReached").length, 22)
+      }))
+
+    it.effect("replays an answer while it is kept, and leaves no trace", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const now = yield* DateTime.now
+        const registered = yield* register()
+        const idempotency = request(`once/${registered.userId}`, now)
+        const first = { ...settingNumber(registered, numberOf(1), now), idempotency }
+        const details = yield* Effect.flatMap(store.commit(first), committed)
+        const answer = { request: idempotency.request, details }
+
+        assert.deepStrictEqual(yield* store.recall(idempotency.scope, now), answer)
+        const again = {
+          ...settingNumber(first.after, numberOf(2), now),
+          idempotency: { ...idempotency, request: "other" }
+        }
+        assert.deepStrictEqual(yield* store.commit(again), { _tag: "Replayed", answer })
+        assert.deepStrictEqual(yield* store.load(registered.userId), first.after)
+        assert.strictEqual((yield* store.history(registered.userId)).length, first.events.length)
+        assert.strictEqual((yield* messagesOf(registered)).length, 1)
+
+        const expired = DateTime.add(now, { hours: 24 })
+        assert.strictEqual(yield* store.recall(idempotency.scope, expired), undefined)
+        const anew: Commit = {
+          ...settingNumber(first.after, numberOf(2), expired),
+          idempotency: { ...idempotency, request: "new", keptUntil: DateTime.add(expired, { hours: 24 }) }
+        }
+        yield* Effect.flatMap(store.commit(anew), committed)
+        assert.strictEqual((yield* store.recall(idempotency.scope, expired))?.request, "new")
+      }))
+
+    it.effect("answers Replayed before LostRace, and LostRace before LimitReached", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const now = yield* DateTime.now
+        const registered = yield* register()
+        const full = `full/${registered.userId}`
+        const idempotency = request(full, now)
+        const first: Commit = {
+          ...settingNumber(registered, numberOf(1), now),
+          charges: [charge(full, now, 1)],
+          idempotency
+        }
+        yield* Effect.flatMap(store.commit(first), committed)
+        assert.strictEqual((yield* store.commit(first))._tag, "Replayed")
+        assert.strictEqual((yield* store.commit({ ...first, idempotency: undefined }))._tag, "LostRace")
+        const next = { ...settingNumber(first.after, numberOf(2), now), charges: [charge(full, now, 1)] }
+        assert.strictEqual((yield* store.commit(next))._tag, "LimitReached")
+      }))
+  })
+
+const charge = (counter: string, at: DateTime.Utc, max = 2): Charge => ({
+  counter,
+  reason: "TEST_LIMIT",
+  at,
+  windows: [{ max, within: Duration.minutes(1) }]
+})
+
+const request = (scope: string, now: DateTime.Utc): IdempotentRequest => ({
+  scope: `scope/${scope}`,
+  request: "request",
+  keptUntil: DateTime.add(now, { hours: 24 })
+})
+
+/** The ids of a user's messages that are waiting; they are settled on the way. */
+const messagesOf = Effect.fnUntraced(function*({ userId }: UserPhone) {
+  const outbox = yield* Outbox
+  const now = DateTime.add(yield* DateTime.now, { hours: 48 })
+  const found: Array<string> = []
+  while (true) {
+    const claimed = yield* outbox.claim({ now, limit: 100, lease: Duration.seconds(30) })
+    if (claimed.length === 0) return found
+    for (const message of claimed) {
+      if (message.userId === userId) found.push(message.messageId)
+      yield* outbox.settle(message, { _tag: "Dropped", reason: "test" })
+    }
+  }
+})
+
+const noTraceOf = Effect.fnUntraced(function*(before: UserPhone, change: Commit) {
+  const store = yield* UserStore
+  assert.deepStrictEqual(yield* store.load(before.userId), before)
+  assert.deepStrictEqual(yield* store.history(before.userId), [])
+  assert.deepStrictEqual(yield* messagesOf(before), [])
+  if (change.idempotency !== undefined) {
+    assert.strictEqual(yield* store.recall(change.idempotency.scope, yield* DateTime.now), undefined)
+  }
+})
+
+const onlyTraceIs = Effect.fnUntraced(function*(before: UserPhone, won: Commit, lost: Commit) {
+  const store = yield* UserStore
+  const now = yield* DateTime.now
+  assert.deepStrictEqual(yield* store.load(before.userId), won.after)
+  assert.deepStrictEqual(yield* store.history(before.userId), won.events)
+  assert.deepStrictEqual(yield* messagesOf(before), won.messages.map((message) => message.messageId))
+  assert.isDefined(yield* store.recall(won.idempotency!.scope, now))
+  assert.strictEqual(yield* store.recall(lost.idempotency!.scope, now), undefined)
+  // The loser's counter still has room for two, the winner's for one.
+  for (const [{ charges }, room] of [[lost, 2], [won, 1]] as const) {
+    for (let i = 0; i <= room; i++) {
+      const user = yield* register()
+      const result = yield* store.commit({ ...settingNumber(user, numberOf(1), now), charges })
+      assert.strictEqual(result._tag, i < room ? "Committed" : "LimitReached")
+    }
+  }
+})

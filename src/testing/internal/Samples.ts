@@ -1,0 +1,87 @@
+/**
+ * Made-up users, codes, messages and changes that the contract suites work on; every id is new.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { OutboxMessage } from "../../core/Outbox.ts"
+import { E164, type PhoneNumber } from "../../core/PhoneNumber.ts"
+import { OrganizationId, UserId } from "../../core/UserId.ts"
+import { type CodeRecord, decideSetPhone, evolve, noGuesses, type UserPhone } from "../../core/UserPhone.ts"
+import { type NewUser, Users } from "../../core/Users.ts"
+import { type Commit, type CommitResult, UserStore } from "../../core/UserStore.ts"
+
+export const organization = OrganizationId.make("acme")
+
+const uuid = (): string => globalThis.crypto.randomUUID()
+
+export const newUserId = (): UserId => UserId.make(`user-${uuid()}`)
+
+/** A number of a made-up Swiss mobile line. */
+export const numberOf = (line: number): PhoneNumber =>
+  Redacted.make(E164.make(`+4179${String(line).padStart(7, "0")}`), { label: "phone" })
+
+export const codeFor = (now: DateTime.Utc): CodeRecord => ({
+  codeId: uuid(),
+  number: "fingerprint",
+  digest: "digest",
+  keyId: "key",
+  createdAt: now,
+  expiresAt: DateTime.add(now, { minutes: 10 })
+})
+
+export const messageFor = (userId: UserId, codeId: string, now: DateTime.Utc): OutboxMessage => ({
+  messageId: uuid(),
+  userId,
+  kind: "code",
+  codeId,
+  keyId: "key",
+  sealed: Uint8Array.from([0, 1, 2, 253, 254, 255]),
+  createdAt: now,
+  expiresAt: DateTime.add(now, { minutes: 10 })
+})
+
+/** Registers a new active human and gives its state. */
+export const register = Effect.fnUntraced(function*(changes: Partial<NewUser> = {}) {
+  const users = yield* Users
+  const user: NewUser = {
+    userId: newUserId(),
+    resourceOwner: organization,
+    kind: "human",
+    state: "active",
+    ...changes
+  }
+  yield* users.register(user)
+  const state: UserPhone = {
+    ...user,
+    language: user.language,
+    sequence: 0n,
+    changeDate: undefined,
+    phone: undefined,
+    pending: undefined,
+    guesses: noGuesses
+  }
+  return state
+})
+
+/** The commit that sets a number on `before`, with the message that carries its code. */
+export const settingNumber = (before: UserPhone, number: PhoneNumber, now: DateTime.Utc): Commit => {
+  const code = codeFor(now)
+  const decision = decideSetPhone(before, { number, proof: { code, deliver: "Send" } }, now)
+  if (decision._tag === "Failure") throw new Error("a sample must change the number")
+  return {
+    ...decision.success,
+    messages: [messageFor(before.userId, code.codeId, now)],
+    charges: []
+  }
+}
+
+/** Folds a user's log over the state that it was registered with. */
+export const folded = Effect.fnUntraced(function*(registered: UserPhone) {
+  const history = yield* UserStore.use((store) => store.history(registered.userId))
+  return history.reduce(evolve, registered)
+})
+
+/** Fails unless the commit was done. */
+export const committed = (result: CommitResult) =>
+  result._tag === "Committed" ? Effect.succeed(result.details) : Effect.die(new Error(`not committed: ${result._tag}`))
