@@ -1,0 +1,57 @@
+/**
+ * Errors as HTTP answers: always JSON of one shape, with the headers that belong to the status.
+ */
+import * as Data from "effect/Data"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Status from "./Status.ts"
+
+/**
+ * The transport refuses a request before any operation is reached.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Refused extends Data.TaggedError("Refused")<{ readonly status: Status.Status }> {}
+
+/**
+ * The answer for an error.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const errorResponse = Effect.fnUntraced(function*(error: Status.CallerError | Refused) {
+  if (error._tag === "Refused") return statusResponse(error.status)
+  if (error._tag === "Unavailable") yield* Effect.logWarning("unavailable", error.cause)
+  return statusResponse(Status.of(error, yield* DateTime.now))
+})
+
+/**
+ * The answer for a status.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const statusResponse = (
+  { code, details, httpStatus, message, retryAfter }: Status.Status,
+  headers: Record<string, string> = {}
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.jsonUnsafe(
+    { code, message, ...(details.length === 0 ? {} : { details: details.map(detailJson) }) },
+    {
+      status: httpStatus,
+      headers: {
+        ...(retryAfter === undefined ? {} : { "retry-after": String(retryAfter) }),
+        ...(httpStatus === 401 ? { "www-authenticate": "Bearer" } : {}),
+        ...headers
+      }
+    }
+  )
+
+const detailJson = (detail: Status.Detail): Record<string, unknown> => {
+  const { type, ...fields } = detail
+  const json = { "@type": `type.googleapis.com/${type}` }
+  if (detail.type === "google.rpc.RetryInfo") return { ...json, retryDelay: `${detail.retryDelaySeconds}s` }
+  return { ...json, ...fields }
+}

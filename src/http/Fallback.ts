@@ -1,0 +1,81 @@
+/**
+ * What no endpoint answers: unknown routes, wrong methods and bugs, all in the one error shape.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as HttpApi from "effect/http-api/HttpApi"
+import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerError from "effect/http/HttpServerError"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { statusResponse } from "./ErrorResponse.ts"
+import * as Status from "./Status.ts"
+
+/**
+ * Catches what falls through the routes of an API. `paths` are further routes and their methods.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<Id, Groups>,
+  paths: Readonly<Record<string, string>>
+) =>
+  HttpRouter.use((router) => {
+    const methodsAt = routeTable(api, paths)
+    return router.addGlobalMiddleware((effect) =>
+      Effect.catchCause(escapingSemicolons(effect), (cause) => {
+        if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+        const failure = Cause.squash(cause)
+        if (HttpServerResponse.isHttpServerResponse(failure)) return Effect.succeed(failure)
+        return isUnknownRoute(failure) ? answerUnknown(methodsAt) : answerBug(cause)
+      })
+    )
+  })
+
+/** The router takes a semicolon for the start of the query; in a path it is a character like any other. */
+const escapingSemicolons = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+    const path = pathOf(request)
+    return path.includes(";")
+      ? Effect.provideService(
+        effect,
+        HttpServerRequest.HttpServerRequest,
+        request.modify({ url: path.replaceAll(";", "%3B") + request.url.slice(path.length) })
+      )
+      : effect
+  })
+
+const pathOf = (request: HttpServerRequest.HttpServerRequest): string => /^[^?#]*/.exec(request.url)![0]
+
+const answerUnknown = (methodsAt: (path: string) => ReadonlyArray<string>) =>
+  Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
+    const methods = methodsAt(pathOf(request))
+    if (methods.length === 0) return statusResponse(Status.unknownRoute)
+    // The path is right by its shape, so the router could not decode it.
+    if (methods.includes(request.method)) return statusResponse(Status.malformedPath)
+    return statusResponse(Status.wrongMethod, { allow: methods.join(", ") })
+  })
+
+const answerBug = (cause: Cause.Cause<unknown>) =>
+  Effect.as(Effect.logError("a request met a bug", cause), statusResponse(Status.internal))
+
+const isUnknownRoute = (failure: unknown): boolean =>
+  HttpServerError.isHttpServerError(failure) && failure.reason._tag === "RouteNotFound"
+
+/** The methods that a path answers to, none for an unknown one. */
+const routeTable = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<Id, Groups>,
+  paths: Readonly<Record<string, string>>
+) => {
+  const routes: Array<{ readonly pattern: RegExp; readonly method: string }> = []
+  const add = (path: string, method: string) =>
+    routes.push({ pattern: new RegExp(`^${path.replaceAll(".", "\\.").replace(/:\w+/g, "[^/]+")}$`), method })
+  for (const group of Object.values(api.groups) as ReadonlyArray<HttpApiGroup.Top>) {
+    for (const endpoint of Object.values(group.endpoints)) add(endpoint.path, endpoint.method)
+  }
+  for (const [path, method] of Object.entries(paths)) add(path, method)
+  return (path: string): ReadonlyArray<string> =>
+    routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method)
+}

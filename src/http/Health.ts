@@ -1,0 +1,47 @@
+/**
+ * Probes: `/healthz` says that the process answers, `/readyz` that it can do its work.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import { Unavailable } from "../core/Errors.ts"
+import { errorResponse } from "./ErrorResponse.ts"
+
+/**
+ * Fails while the service cannot do its work, such as when the database does not answer. By default it never does.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Readiness = Context.Reference<Effect.Effect<void, Unavailable>>(
+  "effect-user-phone/http/Health/Readiness",
+  {
+    defaultValue: () => Effect.void
+  }
+)
+
+/** Where the probes are. */
+export const paths = { "/healthz": "GET", "/readyz": "GET" } as const
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = Layer.mergeAll(
+  HttpRouter.add("GET", "/healthz", HttpServerResponse.jsonUnsafe({ status: "ok" })),
+  HttpRouter.add(
+    "GET",
+    "/readyz",
+    Effect.gen(function*() {
+      yield* (yield* Readiness).pipe(
+        Effect.timeoutOrElse({
+          duration: "2 seconds",
+          orElse: () => Effect.fail(new Unavailable({ cause: "not ready in time" }))
+        })
+      )
+      return HttpServerResponse.jsonUnsafe({ status: "ready" })
+    }).pipe(Effect.catch(errorResponse))
+  )
+)

@@ -1,0 +1,34 @@
+/**
+ * All routes as one layer, for any server or runtime that `HttpRouter` serves on: the operations, their description at
+ * `/openapi.json` and `/docs`, and the probes.
+ */
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
+import * as Layer from "effect/Layer"
+import * as Authentication from "./Authentication.ts"
+import * as Fallback from "./Fallback.ts"
+import * as Health from "./Health.ts"
+import { PhoneApi } from "./PhoneApi.ts"
+import * as PhoneHandlers from "./PhoneHandlers.ts"
+
+/**
+ * How the router has to be set up for these routes: a user id of 200 code points is up to 2,400 characters in a path.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export const routerConfig = { maxParamLength: 16_384 } as const
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = Layer.mergeAll(
+  HttpApiBuilder.layer(PhoneApi, { openapiPath: "/openapi.json" }),
+  HttpApiScalar.layer(PhoneApi, { path: "/docs" }),
+  Health.layer,
+  Fallback.layer(PhoneApi, { ...Health.paths, "/openapi.json": "GET", "/docs": "GET" })
+).pipe(
+  Layer.provide(PhoneHandlers.layer),
+  Layer.provide(Authentication.layer)
+)
