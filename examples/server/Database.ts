@@ -1,0 +1,36 @@
+/**
+ * The server's PostgreSQL: the one that the settings name, or in development an embedded one under the data directory.
+ */
+import { PgClient } from "@effect/sql-pg"
+import { Context, Effect, Layer, type Redacted } from "effect"
+import * as PgMigrations from "effect-user-phone/adapters/PgMigrations"
+import * as PgOutbox from "effect-user-phone/adapters/PgOutbox"
+import * as PgUsers from "effect-user-phone/adapters/PgUsers"
+import * as PgUserStore from "effect-user-phone/adapters/PgUserStore"
+import { join } from "node:path"
+import * as EmbeddedPostgres from "./EmbeddedPostgres.ts"
+import { Settings } from "./Settings.ts"
+
+/** Where the database is, password included. */
+export class DatabaseUrl extends Context.Service<DatabaseUrl, Redacted.Redacted>()("examples/server/DatabaseUrl") {}
+
+const layerUrl = Layer.effect(
+  DatabaseUrl,
+  Effect.gen(function*() {
+    const { dataDirectory, deployment, developmentDatabaseUrl } = yield* Settings
+    const url = deployment?.databaseUrl ?? developmentDatabaseUrl
+    if (url !== undefined) return url
+    return (yield* EmbeddedPostgres.start({ directory: join(dataDirectory, "postgres") })).url
+  })
+)
+
+const layerClient = Layer.unwrap(
+  Effect.map(DatabaseUrl, (url) => PgClient.layer({ url, applicationName: "effect-user-phone", maxConnections: 10 }))
+)
+
+/** The migrated database and the stores in it. */
+export const layer = Layer.mergeAll(PgUserStore.layer, PgUsers.layer, PgOutbox.layer).pipe(
+  Layer.provideMerge(PgMigrations.layer),
+  Layer.provideMerge(layerClient),
+  Layer.provideMerge(layerUrl)
+)

@@ -1,0 +1,51 @@
+/**
+ * How a start that fails is told: one readable line, no stack, exit code 1.
+ */
+import { Cause, Console, Effect } from "effect"
+import { HttpServerError } from "effect/http"
+import { Migrator, SqlError } from "effect/sql"
+
+/** What went wrong and what to do, for a person. */
+export const explain = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  if (error instanceof HttpServerError.ServeError) return explainServe(error.cause)
+  if (error instanceof Migrator.MigrationError) return `the database cannot be migrated: ${error.message}`
+  if (SqlError.isSqlError(error)) return explainSql(error)
+  return error instanceof Error ? error.message : String(error)
+}
+
+const explainServe = (cause: unknown): string => {
+  const { address, code, port } = cause as { readonly code?: string; readonly address?: string; readonly port?: number }
+  switch (code) {
+    case "EADDRINUSE":
+      return `port ${port} on ${address} is in use: stop what runs there, or set PORT to another`
+    case "EACCES":
+      return `port ${port} may not be opened by this user: set PORT to one above 1023`
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return `this machine has no address ${address ?? "of that name"}: set HOST to one that it has`
+    default:
+      return `the server cannot listen: ${code ?? String(cause)}`
+  }
+}
+
+const explainSql = ({ reason }: SqlError.SqlError): string => {
+  switch (reason._tag) {
+    case "ConnectionError":
+      return "the database cannot be reached: check DATABASE_URL, and that PostgreSQL runs there"
+    case "AuthenticationError":
+      return "the database refuses this user or password: check DATABASE_URL"
+    case "AuthorizationError":
+      return "the database user of DATABASE_URL may not do what is needed: it has to create a schema, or have been given it"
+    default:
+      return `the database failed: ${reason._tag}`
+  }
+}
+
+/** Reports a failure of a whole program on one line. */
+export const reported = <A, E, R>(program: Effect.Effect<A, E, R>) =>
+  program.pipe(
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(`effect-user-phone: ${explain(cause)}`)
+    )
+  )

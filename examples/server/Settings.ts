@@ -1,0 +1,154 @@
+/**
+ * The server's settings, from the environment. Every one that is missing or wrong is named at once, without its value.
+ *
+ * Development mode holds only while nothing is set that a deployment needs: the first such setting makes all of them
+ * required, so that no half-configured server runs on development defaults.
+ */
+import { Config, ConfigProvider, Context, Data, Effect, Layer, Option, type Redacted, Result } from "effect"
+import { type CodeGenerator, PhoneNumber } from "effect-user-phone"
+import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
+import { resolve } from "node:path"
+
+/** How a deployment differs from development. */
+export interface Deployment {
+  readonly databaseUrl: Redacted.Redacted
+  readonly issuer: string
+  readonly audience: string
+  readonly jwksUrl: URL
+  readonly keys: CryptoCodeVault.Keys
+  readonly smsProvider: "console"
+}
+
+export class Settings extends Context.Service<Settings, {
+  readonly host: string
+  readonly port: number
+  readonly users: "registered" | "from-token"
+  readonly codePreset: keyof typeof CodeGenerator.presets
+  readonly phonePolicy: PhoneNumber.PhonePolicy
+  /** Where development mode keeps its database and keys. */
+  readonly dataDirectory: string
+  /** In development, the database to use instead of the embedded one. */
+  readonly developmentDatabaseUrl: Redacted.Redacted | undefined
+  /** Undefined in development mode. */
+  readonly deployment: Deployment | undefined
+}>()("examples/server/Settings") {}
+
+export class WrongSettings extends Data.TaggedError("WrongSettings")<{ readonly problems: ReadonlyArray<string> }> {
+  override get message() {
+    return `these settings need attention:\n${this.problems.map((problem) => `  ${problem}`).join("\n")}`
+  }
+}
+
+/** An issuer of its own, which no deployment accepts. */
+export const developmentIssuer = "urn:effect-user-phone:development"
+
+/** What a deployment needs. Any of them ends development mode. */
+const deploymentSettings = [
+  "DATABASE_URL",
+  "AUTH_ISSUER",
+  "AUTH_AUDIENCE",
+  "AUTH_JWKS_URL",
+  "CODE_KEYS",
+  "FINGERPRINT_KEY",
+  "SMS_PROVIDER"
+]
+
+/** The environment, with empty variables as not set. */
+const environment = ConfigProvider.fromEnv({
+  env: Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== "")
+  )
+})
+
+const read = Effect.gen(function*() {
+  const problems: Array<string> = []
+
+  const isSet = (name: string) =>
+    Config.option(Config.String(name)).parse(environment).pipe(Effect.map(Option.isSome), Effect.orDie)
+
+  const optional = Effect.fnUntraced(function*<A>(name: string, config: Config.Config<A>) {
+    if (!(yield* isSet(name))) return undefined
+    const result = yield* Effect.result(config.parse(environment))
+    if (Result.isSuccess(result)) return result.success
+    problems.push(`${name} is wrong: ${result.failure.cause.message.split("\n")[0]}`)
+    return undefined
+  })
+
+  const required = Effect.fnUntraced(function*<A>(name: string, config: Config.Config<A>) {
+    if (!(yield* isSet(name))) problems.push(`${name} is missing`)
+    return yield* optional(name, config)
+  })
+
+  const set = yield* Effect.filter(deploymentSettings, isSet)
+  const production = (yield* optional("NODE_ENV", Config.String("NODE_ENV"))) === "production"
+  const declared = (yield* optional("DEVELOPMENT", Config.Literal("1", "DEVELOPMENT"))) === "1"
+  if (declared && production) problems.push("DEVELOPMENT must not be set where NODE_ENV is production")
+  const development = !production && set.every((name) => declared && name === "DATABASE_URL")
+
+  const host = (yield* optional("HOST", Config.String("HOST"))) ?? "127.0.0.1"
+  if (development && !["127.0.0.1", "localhost", "::1"].includes(host)) {
+    problems.push("HOST must be a loopback address in development mode, which accepts tokens that anyone can read")
+  }
+  const region = yield* optional("PHONE_DEFAULT_REGION", Config.String("PHONE_DEFAULT_REGION"))
+  if (region !== undefined && !PhoneNumber.isRegion(region)) {
+    problems.push(`PHONE_DEFAULT_REGION is wrong: ${regionRule}`)
+  }
+  const countries = (yield* optional("PHONE_COUNTRIES", Config.String("PHONE_COUNTRIES"))) ?? "all"
+  const regions = countries.split(",").map((country) => country.trim())
+  if (countries !== "all" && !regions.every(PhoneNumber.isRegion)) {
+    problems.push(`PHONE_COUNTRIES is wrong: all, or a comma-separated list; ${regionRule}`)
+  }
+  const accept = yield* optional("PHONE_ACCEPT", Config.Literals(["mobile", "valid", "parsable"], "PHONE_ACCEPT"))
+
+  const common = {
+    host,
+    port: (yield* optional("PORT", Config.Port("PORT"))) ?? 8080,
+    users: (yield* optional("USERS", Config.Literals(["registered", "from-token"], "USERS"))) ?? "registered",
+    codePreset: (yield* optional("CODE_PRESET", Config.Literals(["digits6", "zitadel"], "CODE_PRESET"))) ?? "digits6",
+    phonePolicy: {
+      defaultRegion: region !== undefined && PhoneNumber.isRegion(region) ? region : undefined,
+      accept: accept ?? "mobile",
+      regions: countries === "all" ? "all" : regions.filter(PhoneNumber.isRegion)
+    },
+    dataDirectory: resolve((yield* optional("DATA_DIRECTORY", Config.String("DATA_DIRECTORY"))) ?? ".data")
+  } as const
+
+  if (development) {
+    const developmentDatabaseUrl = yield* optional("DATABASE_URL", Config.Redacted("DATABASE_URL"))
+    if (problems.length > 0) return yield* new WrongSettings({ problems })
+    return Settings.of({ ...common, developmentDatabaseUrl, deployment: undefined })
+  }
+
+  const databaseUrl = yield* required("DATABASE_URL", Config.Redacted("DATABASE_URL"))
+  const issuer = yield* required("AUTH_ISSUER", Config.NonEmptyString("AUTH_ISSUER"))
+  const audience = yield* required("AUTH_AUDIENCE", Config.NonEmptyString("AUTH_AUDIENCE"))
+  const jwksUrl = yield* required("AUTH_JWKS_URL", Config.URL("AUTH_JWKS_URL"))
+  const codeKeys = yield* required("CODE_KEYS", CryptoCodeVault.keysConfig.codeKeys)
+  const fingerprintKey = yield* required("FINGERPRINT_KEY", CryptoCodeVault.keysConfig.fingerprintKey)
+  const smsProvider = yield* required("SMS_PROVIDER", Config.Literals(["console"], "SMS_PROVIDER"))
+  if (issuer === developmentIssuer) problems.push("AUTH_ISSUER is wrong: it is the issuer of development mode")
+
+  if (
+    problems.length > 0 || databaseUrl === undefined || issuer === undefined || audience === undefined ||
+    jwksUrl === undefined || codeKeys === undefined || fingerprintKey === undefined || smsProvider === undefined
+  ) {
+    return yield* new WrongSettings({
+      problems: [
+        ...problems,
+        ...(set.length === 0
+          ? ["NODE_ENV is production, so there is no development mode"]
+          : [`(development mode is off, since ${set.join(", ")} ${set.length === 1 ? "is" : "are"} set)`])
+      ]
+    })
+  }
+  const keys = { codeKeys, fingerprintKey }
+  return Settings.of({
+    ...common,
+    developmentDatabaseUrl: undefined,
+    deployment: { databaseUrl, issuer, audience, jwksUrl, keys, smsProvider }
+  })
+})
+
+const regionRule = "regions are ISO 3166-1 alpha-2 in capitals, such as CH"
+
+export const layer: Layer.Layer<Settings, WrongSettings> = Layer.effect(Settings, read)

@@ -1,0 +1,102 @@
+/**
+ * The standalone server: settings, database, delivery and HTTP, wired together. `npm start` runs it.
+ */
+import { NodeCrypto, NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Layer, Logger, Redacted } from "effect"
+import {
+  Access,
+  CodeGenerator,
+  Errors,
+  PhoneNumber,
+  SetPhone,
+  SmsDelivery,
+  SmsText,
+  TokenVerifier
+} from "effect-user-phone"
+import * as ConsoleSmsNotifier from "effect-user-phone/adapters/ConsoleSmsNotifier"
+import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
+import * as JoseTokenVerifier from "effect-user-phone/adapters/JoseTokenVerifier"
+import { Health, Routes } from "effect-user-phone/http"
+import * as NodeServer from "effect-user-phone/http/NodeServer"
+import { HttpServer } from "effect/http"
+import { SqlClient } from "effect/sql"
+import * as Database from "./Database.ts"
+import * as Development from "./Development.ts"
+import { reported } from "./Failure.ts"
+import * as Settings from "./Settings.ts"
+
+const layerReadiness = Layer.effect(
+  Health.Readiness,
+  Effect.map(SqlClient.SqlClient, (sql) =>
+    Effect.asVoid(sql`SELECT 1 FROM user_phone.users LIMIT 1`).pipe(
+      Effect.mapError(() => new Errors.Unavailable({ cause: "the database does not answer" }))
+    ))
+)
+
+const server = Effect.gen(function*() {
+  const { codePreset, dataDirectory, deployment, host, phonePolicy, port, users } = yield* Settings.Settings
+  const secrets = deployment === undefined ? yield* Development.secrets(dataDirectory) : undefined
+
+  const layerVault = CryptoCodeVault.layer(deployment?.keys ?? Development.vaultKeys(secrets!))
+  const layerTokens = deployment === undefined
+    ? JoseTokenVerifier.layerSecret({
+      issuer: Settings.developmentIssuer,
+      audience: Development.audience,
+      secret: secrets!.token
+    })
+    : JoseTokenVerifier.layerJwks(deployment)
+
+  const layerPorts = Layer.mergeAll(
+    Access.layer,
+    CodeGenerator.layerPreset(codePreset),
+    layerVault,
+    SmsText.layerEnglish,
+    ConsoleSmsNotifier.layer,
+    users === "from-token" ? TokenVerifier.layerRegisteringUsers.pipe(Layer.provide(layerTokens)) : layerTokens,
+    Layer.succeed(PhoneNumber.PhonePolicy, phonePolicy),
+    layerReadiness
+  ).pipe(Layer.provideMerge(NodeCrypto.layer))
+
+  const routes = deployment === undefined ? Layer.merge(Routes.layer, Development.layerLocalOnly) : Routes.layer
+  const layerServer = Layer.merge(NodeServer.serve(routes, { host, port }), SmsDelivery.layer()).pipe(
+    Layer.provide(SetPhone.layer),
+    Layer.provide(layerPorts)
+  )
+
+  const announce = Effect.gen(function*() {
+    const url = HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
+    if (secrets === undefined) return yield* Console.log(`listening on ${url}`)
+    yield* Development.registerDemoUsers
+    const tokens = yield* Development.signTokens(secrets.token)
+    const databaseUrl = Redacted.value(yield* Database.DatabaseUrl)
+    yield* Development.writeDevJson(dataDirectory, { url, databaseUrl, tokens })
+    yield* Console.log(welcome(url, tokens))
+  })
+
+  return Layer.effectDiscard(announce).pipe(Layer.provide(layerServer))
+})
+
+const welcome = (url: string, tokens: Development.Tokens): string => `
+effect-user-phone in development mode, listening on ${url}  (docs: ${url}/docs)
+
+Set the phone of the user ada and get the code in the answer:
+
+  curl -X POST ${url}/v2/users/ada/phone \\
+    -H 'Authorization: Bearer ${tokens.admin}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{"phone": "+41 79 123 45 67", "returnCode": {}}'
+
+Tokens for 12 hours, also in the data directory's dev.json:
+
+${Object.entries(tokens).map(([name, token]) => `  ${name.padEnd(5)}  ${token}`).join("\n")}
+`
+
+Layer.launch(
+  Layer.unwrap(server).pipe(
+    Layer.provide(Database.layer),
+    Layer.provide(Settings.layer),
+    Layer.provide(
+      Logger.layer([process.env["NODE_ENV"] === "production" ? Logger.consoleJson : Logger.consolePretty()])
+    )
+  )
+).pipe(reported, NodeRuntime.runMain({ disableErrorReporting: true }))
