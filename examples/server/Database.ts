@@ -9,7 +9,7 @@ import * as PgUsers from "effect-user-phone/adapters/PgUsers"
 import * as PgUserStore from "effect-user-phone/adapters/PgUserStore"
 import { join } from "node:path"
 import * as EmbeddedPostgres from "./EmbeddedPostgres.ts"
-import { Settings } from "./Settings.ts"
+import { DatabaseSettings } from "./Settings.ts"
 
 /** Where the database is, password included. */
 export class DatabaseUrl extends Context.Service<DatabaseUrl, Redacted.Redacted>()("examples/server/DatabaseUrl") {}
@@ -17,8 +17,7 @@ export class DatabaseUrl extends Context.Service<DatabaseUrl, Redacted.Redacted>
 const layerUrl = Layer.effect(
   DatabaseUrl,
   Effect.gen(function*() {
-    const { dataDirectory, deployment, developmentDatabaseUrl } = yield* Settings
-    const url = deployment?.databaseUrl ?? developmentDatabaseUrl
+    const { dataDirectory, url } = yield* DatabaseSettings
     if (url !== undefined) return url
     return (yield* EmbeddedPostgres.start({ directory: join(dataDirectory, "postgres") })).url
   })

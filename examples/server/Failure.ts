@@ -2,6 +2,7 @@
  * How a start that fails is told: one readable line, no stack, exit code 1.
  */
 import { Cause, Console, Effect } from "effect"
+import { CliError } from "effect/cli"
 import { HttpServerError } from "effect/http"
 import { Migrator, SqlError } from "effect/sql"
 
@@ -42,10 +43,12 @@ const explainSql = ({ reason }: SqlError.SqlError): string => {
   }
 }
 
-/** Reports a failure of a whole program on one line. */
+/** Reports a failure of a whole program on one line. A wrong command line has been answered with its usage already. */
 export const reported = <A, E, R>(program: Effect.Effect<A, E, R>) =>
   program.pipe(
     Effect.tapCause((cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.void : Console.error(`effect-user-phone: ${explain(cause)}`)
+      Cause.hasInterruptsOnly(cause) || CliError.isCliError(Cause.squash(cause))
+        ? Effect.void
+        : Console.error(`effect-user-phone: ${explain(cause)}`)
     )
   )

@@ -4,14 +4,13 @@
  * Development mode holds only while nothing is set that a deployment needs: the first such setting makes all of them
  * required, so that no half-configured server runs on development defaults.
  */
-import { Config, ConfigProvider, Context, Data, Effect, Layer, Option, type Redacted, Result } from "effect"
+import { Config, ConfigProvider, Context, Data, Effect, Layer, Option, type Redacted, Result, Schema } from "effect"
 import { type CodeGenerator, PhoneNumber } from "effect-user-phone"
 import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
 import { resolve } from "node:path"
 
 /** How a deployment differs from development. */
 export interface Deployment {
-  readonly databaseUrl: Redacted.Redacted
   readonly issuer: string
   readonly audience: string
   readonly jwksUrl: URL
@@ -25,13 +24,17 @@ export class Settings extends Context.Service<Settings, {
   readonly users: "registered" | "from-token"
   readonly codePreset: keyof typeof CodeGenerator.presets
   readonly phonePolicy: PhoneNumber.PhonePolicy
-  /** Where development mode keeps its database and keys. */
-  readonly dataDirectory: string
-  /** In development, the database to use instead of the embedded one. */
-  readonly developmentDatabaseUrl: Redacted.Redacted | undefined
   /** Undefined in development mode. */
   readonly deployment: Deployment | undefined
 }>()("examples/server/Settings") {}
+
+/** What is enough to reach the database. */
+export class DatabaseSettings extends Context.Service<DatabaseSettings, {
+  /** Undefined for the embedded one under the data directory. */
+  readonly url: Redacted.Redacted | undefined
+  /** Where development mode keeps its database and keys. */
+  readonly dataDirectory: string
+}>()("examples/server/DatabaseSettings") {}
 
 export class WrongSettings extends Data.TaggedError("WrongSettings")<{ readonly problems: ReadonlyArray<string> }> {
   override get message() {
@@ -60,11 +63,12 @@ const environment = ConfigProvider.fromEnv({
   )
 })
 
-const read = Effect.gen(function*() {
-  const problems: Array<string> = []
+const isSet = (name: string) =>
+  Config.option(Config.String(name)).parse(environment).pipe(Effect.map(Option.isSome), Effect.orDie)
 
-  const isSet = (name: string) =>
-    Config.option(Config.String(name)).parse(environment).pipe(Effect.map(Option.isSome), Effect.orDie)
+/** Reads settings one by one and collects what is wrong with them. */
+const makeReader = () => {
+  const problems: Array<string> = []
 
   const optional = Effect.fnUntraced(function*<A>(name: string, config: Config.Config<A>) {
     if (!(yield* isSet(name))) return undefined
@@ -79,8 +83,18 @@ const read = Effect.gen(function*() {
     return yield* optional(name, config)
   })
 
+  return { problems, optional, required }
+}
+
+const isProduction = Effect.map(
+  Config.option(Config.String("NODE_ENV")).parse(environment).pipe(Effect.orDie),
+  Option.contains("production")
+)
+
+const read = Effect.gen(function*() {
+  const { optional, problems, required } = makeReader()
+  const production = yield* isProduction
   const set = yield* Effect.filter(deploymentSettings, isSet)
-  const production = (yield* optional("NODE_ENV", Config.String("NODE_ENV"))) === "production"
   const declared = (yield* optional("DEVELOPMENT", Config.Literal("1", "DEVELOPMENT"))) === "1"
   if (declared && production) problems.push("DEVELOPMENT must not be set where NODE_ENV is production")
   const development = !production && set.every((name) => declared && name === "DATABASE_URL")
@@ -102,24 +116,22 @@ const read = Effect.gen(function*() {
 
   const common = {
     host,
-    port: (yield* optional("PORT", Config.Port("PORT"))) ?? 8080,
+    port: (yield* optional("PORT", PortOrAny)) ?? 8080,
     users: (yield* optional("USERS", Config.Literals(["registered", "from-token"], "USERS"))) ?? "registered",
     codePreset: (yield* optional("CODE_PRESET", Config.Literals(["digits6", "zitadel"], "CODE_PRESET"))) ?? "digits6",
     phonePolicy: {
       defaultRegion: region !== undefined && PhoneNumber.isRegion(region) ? region : undefined,
       accept: accept ?? "mobile",
       regions: countries === "all" ? "all" : regions.filter(PhoneNumber.isRegion)
-    },
-    dataDirectory: resolve((yield* optional("DATA_DIRECTORY", Config.String("DATA_DIRECTORY"))) ?? ".data")
+    }
   } as const
 
   if (development) {
-    const developmentDatabaseUrl = yield* optional("DATABASE_URL", Config.Redacted("DATABASE_URL"))
     if (problems.length > 0) return yield* new WrongSettings({ problems })
-    return Settings.of({ ...common, developmentDatabaseUrl, deployment: undefined })
+    return Settings.of({ ...common, deployment: undefined })
   }
 
-  const databaseUrl = yield* required("DATABASE_URL", Config.Redacted("DATABASE_URL"))
+  yield* required("DATABASE_URL", Config.Redacted("DATABASE_URL"))
   const issuer = yield* required("AUTH_ISSUER", Config.NonEmptyString("AUTH_ISSUER"))
   const audience = yield* required("AUTH_AUDIENCE", Config.NonEmptyString("AUTH_AUDIENCE"))
   const jwksUrl = yield* required("AUTH_JWKS_URL", Config.URL("AUTH_JWKS_URL"))
@@ -129,7 +141,7 @@ const read = Effect.gen(function*() {
   if (issuer === developmentIssuer) problems.push("AUTH_ISSUER is wrong: it is the issuer of development mode")
 
   if (
-    problems.length > 0 || databaseUrl === undefined || issuer === undefined || audience === undefined ||
+    problems.length > 0 || issuer === undefined || audience === undefined ||
     jwksUrl === undefined || codeKeys === undefined || fingerprintKey === undefined || smsProvider === undefined
   ) {
     return yield* new WrongSettings({
@@ -144,11 +156,29 @@ const read = Effect.gen(function*() {
   const keys = { codeKeys, fingerprintKey }
   return Settings.of({
     ...common,
-    developmentDatabaseUrl: undefined,
-    deployment: { databaseUrl, issuer, audience, jwksUrl, keys, smsProvider }
+    deployment: { issuer, audience, jwksUrl, keys, smsProvider }
   })
 })
 
+/** 0 takes any free port. */
+const PortOrAny = Config.schema(
+  Schema.NumberFromString.check(
+    Schema.makeFilter((port) => (Number.isInteger(port) && port >= 0 && port <= 65_535) || "a port from 0 to 65535")
+  ),
+  "PORT"
+)
+
 const regionRule = "regions are ISO 3166-1 alpha-2 in capitals, such as CH"
 
+const readDatabase = Effect.gen(function*() {
+  const { optional, problems } = makeReader()
+  const url = yield* optional("DATABASE_URL", Config.Redacted("DATABASE_URL"))
+  const dataDirectory = resolve((yield* optional("DATA_DIRECTORY", Config.String("DATA_DIRECTORY"))) ?? ".data")
+  if (url === undefined && (yield* isProduction)) problems.push("DATABASE_URL is missing")
+  if (problems.length > 0) return yield* new WrongSettings({ problems })
+  return DatabaseSettings.of({ url, dataDirectory })
+})
+
 export const layer: Layer.Layer<Settings, WrongSettings> = Layer.effect(Settings, read)
+
+export const layerDatabase: Layer.Layer<DatabaseSettings, WrongSettings> = Layer.effect(DatabaseSettings, readDatabase)

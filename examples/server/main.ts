@@ -34,7 +34,8 @@ const layerReadiness = Layer.effect(
 )
 
 const server = Effect.gen(function*() {
-  const { codePreset, dataDirectory, deployment, host, phonePolicy, port, users } = yield* Settings.Settings
+  const { codePreset, deployment, host, phonePolicy, port, users } = yield* Settings.Settings
+  const { dataDirectory } = yield* Settings.DatabaseSettings
   const secrets = deployment === undefined ? yield* Development.secrets(dataDirectory) : undefined
 
   const layerVault = CryptoCodeVault.layer(deployment?.keys ?? Development.vaultKeys(secrets!))
@@ -94,7 +95,8 @@ ${Object.entries(tokens).map(([name, token]) => `  ${name.padEnd(5)}  ${token}`)
 Layer.launch(
   Layer.unwrap(server).pipe(
     Layer.provide(Database.layer),
-    Layer.provide(Settings.layer),
+    // The full settings first: they name everything that is wrong at once.
+    Layer.provide(Settings.layerDatabase.pipe(Layer.provideMerge(Settings.layer))),
     Layer.provide(
       Logger.layer([process.env["NODE_ENV"] === "production" ? Logger.consoleJson : Logger.consolePretty()])
     )
