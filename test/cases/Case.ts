@@ -1,0 +1,85 @@
+/**
+ * Cases as data: who calls, what for, and what must come of it. No transport's vocabulary, so that every transport runs
+ * them all.
+ */
+
+/** Whose token the call carries. */
+export type Caller =
+  | { readonly token: "none" | "malformed" | "bad" | "expired" }
+  | {
+    readonly token: "valid"
+    /** The case's own target, or someone else. */
+    readonly is: "target" | "other"
+    /** Where the caller holds `user.write`. */
+    readonly writes?: "target's organisation" | "another organisation"
+  }
+
+/** The user that the call is about, as it is before. */
+export type Target = "active" | "initial" | "machine" | "unknown" | "removed"
+
+/** An error as the wire shows it. */
+export interface Failure {
+  /** The gRPC status code. */
+  readonly code: number
+  readonly message: string
+  /** ZITADEL's id, for which there is an ErrorDetail. */
+  readonly id?: string
+  /** The fields that a BadRequest names, with the rule of each. */
+  readonly violations?: ReadonlyArray<{ readonly field: string; readonly description: string }>
+}
+
+/** What a call came to. */
+export type Outcome =
+  | { readonly failure: Failure }
+  | {
+    /** The number that the user then has, in E.164 form. */
+    readonly number: string
+    readonly verified: boolean
+    /** Where the code went; `nowhere` when there is none. */
+    readonly code: "sent" | "returned" | "nowhere"
+  }
+
+/** A SetPhone request by its fields, as they may be given. */
+export interface SetPhoneFields {
+  readonly phone?: unknown
+  readonly sendCode?: unknown
+  readonly returnCode?: unknown
+  readonly isVerified?: unknown
+}
+
+export interface SetPhoneCase {
+  readonly name: string
+  readonly caller: Caller
+  readonly target: Target
+  /** The target's id, where it matters; else a new one. */
+  readonly userId?: string
+  /** The number that the target has before, in E.164 form. */
+  readonly before?: string
+  readonly request: SetPhoneFields
+  readonly outcome: Outcome
+}
+
+const withId = (code: number, message: string, id: string): Failure => ({ code, message: `${message} (${id})`, id })
+
+export const tokenMissing: Failure = { code: 16, message: "auth header missing" }
+export const headerMalformed = withId(16, "invalid auth header", "AUTH-toLo1")
+export const tokenInvalid = withId(16, "Token is invalid", "AUTH-7fs1e")
+export const permissionDenied = withId(7, "No matching permissions found", "AUTH-AWfge")
+export const notFound = withId(5, "Phone not found", "COMMAND-ieJ2e")
+export const notInitialized = withId(9, "User is not yet initialized", "COMMAND-uz0Uu")
+export const notChanged = withId(9, "Phone not changed", "COMMAND-Uch5e")
+
+/** A field that breaks a rule of the message's shape. */
+export const invalid = (field: string, description: string): Failure => ({
+  code: 3,
+  message: `invalid SetPhoneRequest.${field.charAt(0).toUpperCase()}${field.slice(1)}: ${description}`,
+  violations: [{ field, description }]
+})
+
+/** A text that is not a number which is taken. */
+export const invalidPhone = (description: string): Failure => ({
+  ...withId(3, "Phone is invalid", "PHONE-so0wa"),
+  violations: [{ field: "phone", description }]
+})
+
+export const lengthRule = "value length must be between 1 and 200 runes, inclusive"
