@@ -39,7 +39,13 @@ const layerCrypto = Layer.mergeAll(Mac.layerWebCrypto, Aead.layerWebCrypto, Kdf.
   Layer.provideMerge(SecureRandom.layerWebCrypto)
 )
 
-const layerPorts = Layer.mergeAll(
+/**
+ * Everything that an operation needs, without the operations: to build them over a port of one's own.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerPorts = Layer.mergeAll(
   layerStores,
   Access.layer,
   CodeGenerator.layerPreset("digits6"),

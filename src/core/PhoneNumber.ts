@@ -142,13 +142,15 @@ const judge = (number: ParsedNumber, policy: PhonePolicy): InvalidPhoneNumber["r
 }
 
 /**
- * The number as it may be shown or logged: the first three characters and the last four, `+41•••••4567`.
+ * The number as it may be shown or logged: the first three characters and the last four, `+41•••••4567`; of a number too
+ * short for that, fewer.
  *
  * @category conversions
  * @since 0.1.0
  */
 export const mask = (number: PhoneNumber): string => {
   const text = Redacted.value(number)
-  const hidden = Math.max(text.length - 7, 0)
-  return text.slice(0, Math.min(3, text.length)) + "•".repeat(hidden) + (hidden > 0 ? text.slice(-4) : "")
+  const head = Math.min(3, text.length - 2)
+  const tail = text.length > 7 ? 4 : 0
+  return text.slice(0, head) + "•".repeat(text.length - head - tail) + text.slice(text.length - tail)
 }

@@ -97,7 +97,10 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
 
 const isLostRace = Schema.is(LostRace)
 
-const tryAgain = Schedule.exponential("2 millis").pipe(Schedule.jittered, Schedule.upTo({ times: mostTries - 1 }))
+const tryAgain = Schedule.min([Schedule.exponential("2 millis"), Schedule.spaced("50 millis")]).pipe(
+  Schedule.jittered,
+  Schedule.upTo({ times: mostTries - 1 })
+)
 
 /**
  * The user id of a request, if its shape is right. `request` is the message type on the wire.

@@ -1,0 +1,117 @@
+/** Numbers as people write them, and which are taken. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted, Result, Schema } from "effect"
+import * as Arbitrary from "effect/Arbitrary"
+import { getCountries, getExampleNumber } from "libphonenumber-js/max"
+import examples from "libphonenumber-js/mobile/examples"
+import * as PhoneNumber from "../../src/core/PhoneNumber.ts"
+
+const anything: PhoneNumber.PhonePolicy = { accept: "parsable", regions: "all" }
+const mobile: PhoneNumber.PhonePolicy = { accept: "mobile", regions: "all" }
+
+const parse = (text: string, policy: PhoneNumber.PhonePolicy) =>
+  Result.match(PhoneNumber.parse(Redacted.make(text), policy), {
+    onSuccess: (number) => Redacted.value(number) as string,
+    onFailure: ({ reason }) => reason
+  })
+
+describe("PhoneNumber", () => {
+  it("takes the mobile numbers of every region that has an example, as mobile", () => {
+    const refused = getCountries().filter((region) => {
+      const number = getExampleNumber(region, examples)
+      return number !== undefined && parse(number.number, mobile) !== number.number
+    })
+    assert.deepStrictEqual(refused, [])
+  })
+
+  const written: ReadonlyArray<readonly [text: string, policy: PhoneNumber.PhonePolicy, result: string]> = [
+    ["079 111 22 33", { ...mobile, defaultRegion: "CH" }, "+41791112233"],
+    ["0041791112233", { ...mobile, defaultRegion: "CH" }, "+41791112233"],
+    ["+49 151 23456789", { ...mobile, defaultRegion: "CH" }, "+4915123456789"],
+    ["079 111 22 33", mobile, "NoCountryCode"],
+    ["12", { ...mobile, defaultRegion: "CH" }, "NotValid"],
+    ["abc", { ...mobile, defaultRegion: "CH" }, "NotANumber"],
+    ["+41443643533", mobile, "TypeRefused"],
+    ["+41443643533", { ...mobile, accept: "valid" }, "+41443643533"],
+    ["+41900123456", { ...mobile, accept: "valid" }, "TypeRefused"],
+    ["+41800123456", { ...mobile, accept: "valid" }, "TypeRefused"],
+    ["+41840123456", { ...mobile, accept: "valid" }, "TypeRefused"],
+    ["+41900123456", anything, "+41900123456"],
+    ["+4112", mobile, "NotValid"],
+    ["+4112", { ...mobile, accept: "valid" }, "NotValid"],
+    ["+4112", anything, "+4112"],
+    ["+417911122334455", anything, "+417911122334455"],
+    ["+41791112233445566", anything, "NotANumber"],
+    ["+41791112233", { ...mobile, regions: ["CH", "LI"] }, "+41791112233"],
+    ["+4915123456789", { ...mobile, regions: ["CH", "LI"] }, "RegionRefused"],
+    ["+41791112233", { ...mobile, regions: [] }, "RegionRefused"],
+    ["+881612345678", { ...anything, regions: ["CH"] }, "RegionRefused"],
+    ["+4915123456789", { accept: "parsable", regions: ["CH"] }, "RegionRefused"]
+  ]
+  for (const [text, policy, result] of written) {
+    it(`makes ${result} of ${text} under ${JSON.stringify(policy)}`, () => {
+      assert.strictEqual(parse(text, policy), result)
+    })
+  }
+
+  const separators = ["", " ", "-", ".", "  ", "/", "\u00A0"]
+  const digits = Arbitrary.schema(Schema.Natural.check(Schema.isBetween({ minimum: 0, maximum: 9_999_999 })))
+  const gaps = Arbitrary.schema(
+    Schema.Array(Schema.Natural.check(Schema.isBetween({ minimum: 0, maximum: separators.length - 1 }))).check(
+      Schema.isBetweenLength(9, 9)
+    )
+  )
+
+  it.effect.prop(
+    "reads a number the same however its digits are grouped",
+    [digits, gaps],
+    ([line, choice]) =>
+      Effect.sync(() => {
+        const national = `79${String(line).padStart(7, "0")}`
+        const grouped = national.split("").map((digit, index) => separators[choice[index]!]! + digit).join("")
+        assert.strictEqual(parse(`+41${grouped}`, anything), `+41${national}`)
+      }),
+    { arbitrary: { runs: 300 } }
+  )
+
+  const characters = Arbitrary.schema(
+    Schema.Array(Schema.Literals([..."++0123456789012345678901234567890123456789 -()x"])).check(Schema.isMaxLength(16))
+  )
+  let taken = 0
+
+  it.effect.prop("normalises to what normalises to itself, or refuses", [characters], ([text]) =>
+    Effect.sync(() => {
+      const once = PhoneNumber.parse(Redacted.make(text.join("")), { ...anything, defaultRegion: "CH" })
+      if (Result.isFailure(once)) return
+      taken++
+      const number = Redacted.value(once.success)
+      assert.match(number, /^\+[1-9]\d{1,14}$/)
+      assert.strictEqual(parse(number, anything), number)
+    }), { arbitrary: { runs: 2000 } })
+
+  it("has met both numbers and other texts in the property before", () => {
+    assert.isAbove(taken, 100)
+    assert.isBelow(taken, 1900)
+  })
+
+  it.effect.prop(
+    "survives a round trip through its schema and stays hidden",
+    [digits],
+    ([line]) =>
+      Effect.gen(function*() {
+        const text = `+4179${String(line).padStart(7, "0")}`
+        const number = yield* Schema.decodeEffect(PhoneNumber.PhoneNumber)(text)
+        assert.strictEqual(yield* Schema.encodeEffect(PhoneNumber.PhoneNumber)(number), text)
+        assert.notInclude(`${JSON.stringify({ number })} ${String(number)}`, text.slice(3))
+      })
+  )
+
+  it("masks all but the first three and the last four characters", () => {
+    const mask = (text: string) => PhoneNumber.mask(Redacted.make(PhoneNumber.E164.make(text)))
+    assert.strictEqual(mask("+41791234567"), "+41•••••4567")
+    assert.strictEqual(mask("+123456789012345"), "+12•••••••••2345")
+    assert.strictEqual(mask("+4112"), "+41••")
+    assert.strictEqual(mask("+41123"), "+41•••")
+    assert.strictEqual(mask("+12"), "+••")
+  })
+})
