@@ -214,7 +214,7 @@ const Body = Schema.fromJsonString(Schema.Struct({
   kind: Schema.Literal("code"),
   recipient: PhoneNumber,
   language: Schema.optional(Schema.String),
-  code: Schema.RedactedFromValue(Schema.String, { label: "code" })
+  code: Schema.RedactedFromValue(Schema.String)
 }))
 
 const encodeBody = Schema.encodeEffect(Body)

@@ -40,7 +40,7 @@ export type E164 = string & Brand.Brand<"E164">
  * @category models
  * @since 0.1.0
  */
-export const PhoneNumber = Schema.RedactedFromValue(E164, { label: "phone" })
+export const PhoneNumber = Schema.RedactedFromValue(E164)
 
 /**
  * @category models
@@ -120,12 +120,10 @@ export const parse = (
   }
   if (!E164Pattern(parsed.number)) return fail("NotANumber")
   const refusal = judge(parsed, policy)
-  return refusal === undefined ? Result.succeed(make(parsed.number)) : fail(refusal)
+  return refusal === undefined ? Result.succeed(Redacted.make(parsed.number)) : fail(refusal)
 }
 
 const E164Pattern: (text: string) => text is E164 = Schema.is(E164)
-
-const make = (number: E164): PhoneNumber => Redacted.make(number, { label: "phone" })
 
 const fail = (reason: InvalidPhoneNumber["reason"]) => Result.fail(new InvalidPhoneNumber({ reason }))
 

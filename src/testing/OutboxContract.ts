@@ -9,6 +9,7 @@ import type * as Layer from "effect/Layer"
 import { type ClaimedMessage, Outbox, type Settlement } from "../core/Outbox.ts"
 import { Users } from "../core/Users.ts"
 import { UserStore } from "../core/UserStore.ts"
+import { assertSame } from "./internal/Same.ts"
 import { committed, folded, numberOf, register, settingNumber } from "./internal/Samples.ts"
 
 /**
@@ -21,16 +22,16 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
       Effect.gen(function*() {
         const { now, queued } = yield* freshlyQueued(3)
         const two = yield* claim(now, 2)
-        assert.deepStrictEqual(two.map(withoutLease), queued.slice(0, 2))
-        assert.deepStrictEqual(two.map((message) => message.attempts), [0, 0])
-        assert.deepStrictEqual((yield* claim(now, 2)).map(withoutLease), queued.slice(2))
-        assert.deepStrictEqual(yield* claim(now, 2), [])
+        assertSame(two.map(withoutLease), queued.slice(0, 2))
+        assertSame(two.map((message) => message.attempts), [0, 0])
+        assertSame((yield* claim(now, 2)).map(withoutLease), queued.slice(2))
+        assertSame(yield* claim(now, 2), [])
       }))
 
     it.effect("does not hand out what is not due yet", () =>
       Effect.gen(function*() {
         const { now, queued } = yield* freshlyQueued(1)
-        assert.deepStrictEqual(yield* claim(DateTime.subtract(now, { seconds: 1 }), 10), [])
+        assertSame(yield* claim(DateTime.subtract(now, { seconds: 1 }), 10), [])
         assert.strictEqual((yield* claim(now, 10)).length, queued.length)
       }))
 
@@ -38,10 +39,10 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
       Effect.gen(function*() {
         const { now, queued } = yield* freshlyQueued(1)
         const [first] = yield* claim(now, 1, "200 millis")
-        assert.deepStrictEqual(yield* claim(yield* DateTime.now, 1), [])
+        assertSame(yield* claim(yield* DateTime.now, 1), [])
         yield* Effect.sleep("300 millis")
         const [second] = yield* claim(yield* DateTime.now, 1)
-        assert.deepStrictEqual(withoutLease(second!), queued[0])
+        assertSame(withoutLease(second!), queued[0])
         assert.strictEqual(second!.attempts, 1)
         assert.notStrictEqual(second!.leaseToken, first!.leaseToken)
 
@@ -60,7 +61,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
           for (const again of settlements(now)) assert.isFalse(yield* outbox.settle(claimed[index]!, again))
         }
         yield* Effect.sleep("300 millis")
-        assert.deepStrictEqual(yield* claim(DateTime.add(now, { hours: 1 }), 10), [])
+        assertSame(yield* claim(DateTime.add(now, { hours: 1 }), 10), [])
       }))
 
     it.effect("makes a message due again at the time that a retry names", () =>
@@ -70,7 +71,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const [first] = yield* claim(now, 1)
         const at = DateTime.add(now, { seconds: 5 })
         assert.isTrue(yield* outbox.settle(first!, { _tag: "Retry", at, reason: "test" }))
-        assert.deepStrictEqual(yield* claim(DateTime.subtract(at, { milliseconds: 1 }), 1), [])
+        assertSame(yield* claim(DateTime.subtract(at, { milliseconds: 1 }), 1), [])
         const [second] = yield* claim(at, 1)
         assert.strictEqual(second?.attempts, 1)
       }))
@@ -87,7 +88,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
 
         const user = registered[0]!
         const history = yield* store.history(user.userId)
-        assert.deepStrictEqual(history[history.length - 1], {
+        assertSame(history[history.length - 1], {
           sequence: 3n,
           at: history[1]!.at,
           change: {
@@ -96,7 +97,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
             messageId: message!.messageId
           }
         })
-        assert.deepStrictEqual(yield* folded(user), yield* store.load(user.userId))
+        assertSame(yield* folded(user), yield* store.load(user.userId))
       }))
 
     it.effect("gives no message to two workers", () =>
@@ -108,7 +109,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const ids = claimed.flat().map((message) => message.messageId)
         assert.strictEqual(new Set(ids).size, ids.length)
         const rest = yield* claim(now, 100)
-        assert.deepStrictEqual(
+        assertSame(
           [...ids, ...rest.map((message) => message.messageId)].toSorted(),
           queued.map((message) => message.messageId).toSorted()
         )

@@ -12,6 +12,7 @@ import { OrganizationId } from "../core/UserId.ts"
 import type { UserPhone } from "../core/UserPhone.ts"
 import { Users } from "../core/Users.ts"
 import { type Commit, type IdempotentRequest, UserStore } from "../core/UserStore.ts"
+import { assertSame } from "./internal/Same.ts"
 import { committed, folded, newUserId, numberOf, register, settingNumber } from "./internal/Samples.ts"
 
 /**
@@ -24,7 +25,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
       Effect.gen(function*() {
         const store = yield* UserStore
         assert.strictEqual(yield* store.load(newUserId()), undefined)
-        assert.deepStrictEqual(yield* store.history(newUserId()), [])
+        assertSame(yield* store.history(newUserId()), [])
       }))
 
     it.effect("writes state, events, messages and details of a commit, all of them", () =>
@@ -35,11 +36,11 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const change = settingNumber(registered, numberOf(7), now)
         const details = yield* Effect.flatMap(store.commit(change), committed)
 
-        assert.deepStrictEqual(details, { sequence: 2n, changeDate: now, resourceOwner: registered.resourceOwner })
-        assert.deepStrictEqual(yield* store.load(registered.userId), change.after)
-        assert.deepStrictEqual(yield* store.history(registered.userId), change.events)
-        assert.deepStrictEqual(yield* folded(registered), change.after)
-        assert.deepStrictEqual(yield* messagesOf(registered), change.messages.map((message) => message.messageId))
+        assertSame(details, { sequence: 2n, changeDate: now, resourceOwner: registered.resourceOwner })
+        assertSame(yield* store.load(registered.userId), change.after)
+        assertSame(yield* store.history(registered.userId), change.events)
+        assertSame(yield* folded(registered), change.after)
+        assertSame(yield* messagesOf(registered), change.messages.map((message) => message.messageId))
       }))
 
     it.effect("lets exactly one of two commits on one loaded state win; the other leaves no trace", () =>
@@ -54,7 +55,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         }))
         const results = yield* Effect.forEach(changes, store.commit, { concurrency: 2 })
 
-        assert.deepStrictEqual(results.map((result) => result._tag).toSorted(), ["Committed", "LostRace"])
+        assertSame(results.map((result) => result._tag).toSorted(), ["Committed", "LostRace"])
         const winner = results.findIndex((result) => result._tag === "Committed")
         yield* onlyTraceIs(registered, changes[winner]!, changes[1 - winner]!)
       }))
@@ -74,19 +75,19 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
           concurrency: "unbounded"
         })
 
-        assert.deepStrictEqual(
+        assertSame(
           sequences.toSorted((a, b) => Number(a - b)),
           Array.from({ length: 32 }, (_, index) => BigInt(2 * index + 2))
         )
         const history = yield* store.history(registered.userId)
-        assert.deepStrictEqual(
+        assertSame(
           history.map((event) => event.sequence),
           Array.from({ length: 64 }, (_, index) => BigInt(index + 1))
         )
         for (const [index, event] of history.entries()) {
           assert.isAtLeast(event.at.epochMilliseconds, history[Math.max(index - 1, 0)]!.at.epochMilliseconds)
         }
-        assert.deepStrictEqual(yield* folded(registered), yield* store.load(registered.userId))
+        assertSame(yield* folded(registered), yield* store.load(registered.userId))
         assert.strictEqual((yield* messagesOf(registered)).length, 32)
       }))
 
@@ -101,9 +102,9 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         yield* users.update(moved.userId, { resourceOwner: OrganizationId.make("elsewhere") })
         for (const user of [{ ...removed, userId: newUserId() }, removed, moved]) {
           const result = yield* store.commit(settingNumber(user, numberOf(1), now))
-          assert.deepStrictEqual(result, { _tag: "LostRace" })
-          assert.deepStrictEqual(yield* store.history(user.userId), [])
-          assert.deepStrictEqual(yield* messagesOf(user), [])
+          assertSame(result, { _tag: "LostRace" })
+          assertSame(yield* store.history(user.userId), [])
+          assertSame(yield* messagesOf(user), [])
         }
       }))
 
@@ -129,7 +130,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
           charges: [charge(free, now), charge(counter, now)],
           idempotency: request(`limited/${user.userId}`, now)
         }
-        assert.deepStrictEqual(yield* store.commit(change), {
+        assertSame(yield* store.commit(change), {
           _tag: "LimitReached",
           reason: "TEST_LIMIT",
           until: DateTime.add(now, { seconds: 10 })
@@ -170,13 +171,13 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const details = yield* Effect.flatMap(store.commit(first), committed)
         const answer = { request: idempotency.request, details }
 
-        assert.deepStrictEqual(yield* store.recall(idempotency.scope, now), answer)
+        assertSame(yield* store.recall(idempotency.scope, now), answer)
         const again = {
           ...settingNumber(first.after, numberOf(2), now),
           idempotency: { ...idempotency, request: "other" }
         }
-        assert.deepStrictEqual(yield* store.commit(again), { _tag: "Replayed", answer })
-        assert.deepStrictEqual(yield* store.load(registered.userId), first.after)
+        assertSame(yield* store.commit(again), { _tag: "Replayed", answer })
+        assertSame(yield* store.load(registered.userId), first.after)
         assert.strictEqual((yield* store.history(registered.userId)).length, first.events.length)
         assert.strictEqual((yield* messagesOf(registered)).length, 1)
 
@@ -240,9 +241,9 @@ const messagesOf = Effect.fnUntraced(function*({ userId }: UserPhone) {
 
 const noTraceOf = Effect.fnUntraced(function*(before: UserPhone, change: Commit) {
   const store = yield* UserStore
-  assert.deepStrictEqual(yield* store.load(before.userId), before)
-  assert.deepStrictEqual(yield* store.history(before.userId), [])
-  assert.deepStrictEqual(yield* messagesOf(before), [])
+  assertSame(yield* store.load(before.userId), before)
+  assertSame(yield* store.history(before.userId), [])
+  assertSame(yield* messagesOf(before), [])
   if (change.idempotency !== undefined) {
     assert.strictEqual(yield* store.recall(change.idempotency.scope, yield* DateTime.now), undefined)
   }
@@ -251,9 +252,9 @@ const noTraceOf = Effect.fnUntraced(function*(before: UserPhone, change: Commit)
 const onlyTraceIs = Effect.fnUntraced(function*(before: UserPhone, won: Commit, lost: Commit) {
   const store = yield* UserStore
   const now = yield* DateTime.now
-  assert.deepStrictEqual(yield* store.load(before.userId), won.after)
-  assert.deepStrictEqual(yield* store.history(before.userId), won.events)
-  assert.deepStrictEqual(yield* messagesOf(before), won.messages.map((message) => message.messageId))
+  assertSame(yield* store.load(before.userId), won.after)
+  assertSame(yield* store.history(before.userId), won.events)
+  assertSame(yield* messagesOf(before), won.messages.map((message) => message.messageId))
   assert.isDefined(yield* store.recall(won.idempotency!.scope, now))
   assert.strictEqual(yield* store.recall(lost.idempotency!.scope, now), undefined)
   // The loser's counter still has room for two, the winner's for one.

@@ -10,6 +10,7 @@ import { Outbox } from "../core/Outbox.ts"
 import { OrganizationId } from "../core/UserId.ts"
 import { Users } from "../core/Users.ts"
 import { UserStore } from "../core/UserStore.ts"
+import { assertSame } from "./internal/Same.ts"
 import { committed, folded, newUserId, numberOf, register, settingNumber } from "./internal/Samples.ts"
 
 /**
@@ -22,7 +23,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
       Effect.gen(function*() {
         const registered = yield* register({ language: "de-CH" })
         const loaded = yield* UserStore.use((store) => store.load(registered.userId))
-        assert.deepStrictEqual(loaded, registered)
+        assertSame(loaded, registered)
       }))
 
     it.effect("keeps machine users and users that are not initialised apart", () =>
@@ -60,10 +61,10 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const store = yield* UserStore
         const registered = yield* register({ state: "initial", language: "fr" })
         yield* users.update(registered.userId, { state: "active" })
-        assert.deepStrictEqual(yield* store.load(registered.userId), { ...registered, state: "active" })
+        assertSame(yield* store.load(registered.userId), { ...registered, state: "active" })
         const resourceOwner = OrganizationId.make("other")
         yield* users.update(registered.userId, { resourceOwner, language: undefined })
-        assert.deepStrictEqual(yield* store.load(registered.userId), {
+        assertSame(yield* store.load(registered.userId), {
           ...registered,
           state: "active",
           resourceOwner,
@@ -101,7 +102,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const { userId } = yield* register()
         yield* users.remove(userId)
         assert.strictEqual((yield* Effect.flip(register({ userId })))._tag, "UserAlreadyExists")
-        assert.deepStrictEqual(yield* UserStore.use((store) => store.history(userId)), [])
+        assertSame(yield* UserStore.use((store) => store.history(userId)), [])
       }))
 
     it.effect("fails with NotFound for a user that is unknown or removed", () =>
@@ -128,7 +129,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
           listed.push(...page.map((user) => user.userId))
           page = yield* users.list({ after: page[page.length - 1]!.userId, limit: 2 })
         }
-        assert.deepStrictEqual(listed, listed.toSorted())
+        assertSame(listed, listed.toSorted())
         assert.strictEqual(new Set(listed).size, listed.length)
         for (const [index, { userId }] of registered.entries()) {
           assert.strictEqual(listed.includes(userId), index !== 2)

@@ -12,6 +12,7 @@ import {
   type SetPhoneCommand,
   type UserPhone
 } from "../../src/core/UserPhone.ts"
+import { assertSame } from "../../src/testing/internal/Same.ts"
 
 const at = (seconds: number) => DateTime.makeUnsafe(Date.UTC(2030, 0, 1) + seconds * 1000)
 const number = (line: string): PhoneNumber => Redacted.make(E164.make(`+4179000000${line}`))
@@ -63,7 +64,7 @@ describe("decideSetPhone", () => {
       { number: number("1"), proof: { code: code("c", at(0)), deliver: "Send" } },
       at(0)
     )
-    assert.deepStrictEqual(decision, {
+    assertSame(decision, {
       before: registered,
       events: [
         { sequence: 1n, at: at(0), change: { type: "user.human.phone.changed", number: number("1") } },
@@ -99,20 +100,20 @@ describe("decideSetPhone", () => {
       { number: number("1"), proof: { code: code("c", at(0)), deliver: "Return" } },
       at(0)
     )
-    assert.deepStrictEqual(decision.messages, [])
-    assert.deepStrictEqual(decision.events[1]?.change.type, "user.human.phone.code.added")
+    assertSame(decision.messages, [])
+    assertSame(decision.events[1]?.change.type, "user.human.phone.code.added")
     assert.isTrue((decision.events[1]?.change as { readonly returned: boolean }).returned)
   })
 
   it("verifies at once, without a code, when the host vouches for the number", () => {
     const decision = decide(registered, { number: number("1"), proof: "Vouched" }, at(0))
-    assert.deepStrictEqual(decision.events.map(({ change }) => change.type), [
+    assertSame(decision.events.map(({ change }) => change.type), [
       "user.human.phone.changed",
       "user.human.phone.verified"
     ])
-    assert.deepStrictEqual(decision.after.phone, { number: number("1"), verified: true })
+    assertSame(decision.after.phone, { number: number("1"), verified: true })
     assert.strictEqual(decision.after.pending, undefined)
-    assert.deepStrictEqual(decision.messages, [])
+    assertSame(decision.messages, [])
   })
 
   it("refuses the number that the user has, verified or not, whatever the proof", () => {
@@ -132,7 +133,7 @@ describe("decideSetPhone", () => {
   it("replaces a verified number and takes the pending code of the old one with it", () => {
     const before = fold(registered, [changed("1"), { type: "user.human.phone.verified", vouched: true }, added("old")])
     const { after } = decide(before, { number: number("2"), proof: "Vouched" }, at(9))
-    assert.deepStrictEqual(after.phone, { number: number("2"), verified: true })
+    assertSame(after.phone, { number: number("2"), verified: true })
     assert.strictEqual(after.pending, undefined)
     assert.strictEqual(after.sequence, 5n)
   })
@@ -140,8 +141,8 @@ describe("decideSetPhone", () => {
   it("never dates a change before the one before it, whatever the clock says", () => {
     const before = { ...registered, sequence: 4n, changeDate: at(100) }
     const decision = decide(before, { number: number("1"), proof: "Vouched" }, at(50))
-    assert.deepStrictEqual(decision.events.map((event) => event.at), [at(100), at(100)])
-    assert.deepStrictEqual(decision.after.changeDate, at(100))
+    assertSame(decision.events.map((event) => event.at), [at(100), at(100)])
+    assertSame(decision.after.changeDate, at(100))
   })
 
   it("answers the state that its events fold to", () => {
@@ -150,7 +151,7 @@ describe("decideSetPhone", () => {
       { number: number("1"), proof: { code: code("c", at(3)), deliver: "Send" } },
       at(3)
     )
-    assert.deepStrictEqual(events.reduce(evolve, before), after)
+    assertSame(events.reduce(evolve, before), after)
   })
 })
 
@@ -181,16 +182,16 @@ describe("evolve", () => {
     ])
     assert.strictEqual(pending?.wrongGuesses, 12)
     assert.strictEqual(guesses.wrongInARow, 12)
-    assert.deepStrictEqual(guesses.wrongAt, Array.from({ length: 10 }, (_, index) => at(13 - index)))
+    assertSame(guesses.wrongAt, Array.from({ length: 10 }, (_, index) => at(13 - index)))
   })
 
   it("ends the row of wrong guesses with a right one only, and keeps their times", () => {
     const before = fold(registered, [changed("1"), added("c"), failed, failed])
     for (const change of [changed("2"), added("d"), { type: "user.human.phone.removed" } as const]) {
-      assert.deepStrictEqual(fold(before, [change]).guesses, before.guesses)
+      assertSame(fold(before, [change]).guesses, before.guesses)
     }
-    assert.deepStrictEqual(fold(before, [{ type: "user.human.phone.verified", vouched: true }]).guesses, before.guesses)
-    assert.deepStrictEqual(fold(before, [{ type: "user.human.phone.verified", vouched: false }]).guesses, {
+    assertSame(fold(before, [{ type: "user.human.phone.verified", vouched: true }]).guesses, before.guesses)
+    assertSame(fold(before, [{ type: "user.human.phone.verified", vouched: false }]).guesses, {
       ...before.guesses,
       wrongInARow: 0
     })
@@ -198,7 +199,7 @@ describe("evolve", () => {
 
   it("changes nothing but sequence and date when a code was sent", () => {
     const before = fold(registered, [changed("1"), added("c")])
-    assert.deepStrictEqual(
+    assertSame(
       evolve(before, {
         sequence: 3n,
         at: at(7),

@@ -18,8 +18,7 @@ const uuid = (): string => globalThis.crypto.randomUUID()
 export const newUserId = (): UserId => UserId.make(`user-${uuid()}`)
 
 /** A number of a made-up Swiss mobile line. */
-export const numberOf = (line: number): PhoneNumber =>
-  Redacted.make(E164.make(`+4179${String(line).padStart(7, "0")}`), { label: "phone" })
+export const numberOf = (line: number): PhoneNumber => Redacted.make(E164.make(`+4179${String(line).padStart(7, "0")}`))
 
 export const codeFor = (now: DateTime.Utc): CodeRecord => ({
   codeId: uuid(),

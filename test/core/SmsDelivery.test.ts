@@ -1,0 +1,221 @@
+/** The delivery worker: how each end of an attempt settles a message. */
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import * as Memory from "../../src/adapters/Memory.ts"
+import {
+  CodeVault,
+  Errors,
+  Outbox,
+  PhoneNumber,
+  SmsDelivery,
+  SmsNotifier,
+  SmsText,
+  UserId
+} from "../../src/core/index.ts"
+
+const recipient = Redacted.make(PhoneNumber.E164.make("+41791112233"))
+const code = Redacted.make("314159")
+
+/** An outbox of one sealed message, whose settlements are recorded. */
+const oneMessage = Effect.gen(function*() {
+  const vault = yield* CodeVault.CodeVault
+  const now = yield* DateTime.now
+  const binding = { messageId: crypto.randomUUID(), userId: UserId.UserId.make("ada"), codeId: crypto.randomUUID() }
+  const box = yield* vault.seal({ kind: "code", recipient, code }, binding)
+  const message: Outbox.ClaimedMessage = {
+    ...binding,
+    ...box,
+    kind: "code",
+    createdAt: now,
+    expiresAt: DateTime.add(now, { minutes: 10 }),
+    leaseToken: "lease",
+    attempts: 0
+  }
+  const settled: Array<Outbox.Settlement> = []
+  const outboxOf = (claimed: Outbox.ClaimedMessage) =>
+    Outbox.Outbox.of({
+      claim: () => Effect.succeed([claimed]),
+      settle: (_, settlement) =>
+        Effect.sync(() => {
+          settled.push(settlement)
+          return true
+        })
+    })
+  return { message, settled, outboxOf }
+})
+
+const notifier = (send: SmsNotifier.SmsNotifier["Service"]["send"]) => SmsNotifier.SmsNotifier.of({ send })
+const failing = (reason: SmsNotifier.SmsNotSent["reason"]) =>
+  notifier(() => Effect.fail(new SmsNotifier.SmsNotSent({ reason })))
+
+/** One round over a message with this notifier, and how it settled. */
+const settlementOf = (
+  send: SmsNotifier.SmsNotifier["Service"],
+  change: Partial<Outbox.ClaimedMessage> = {},
+  options?: SmsDelivery.SmsDeliveryOptions
+) =>
+  Effect.gen(function*() {
+    const { message, outboxOf, settled } = yield* oneMessage
+    const { deliverDue } = yield* SmsDelivery.make(options).pipe(
+      Effect.provideService(Outbox.Outbox, outboxOf({ ...message, ...change })),
+      Effect.provideService(SmsNotifier.SmsNotifier, send)
+    )
+    assert.strictEqual(yield* deliverDue, 1)
+    assert.strictEqual(settled.length, 1)
+    return settled[0]!
+  })
+
+const layers = Layer.merge(Memory.layerPorts, SmsText.layerEnglish)
+const seconds = (settlement: Outbox.Settlement) =>
+  settlement._tag === "Retry" ? settlement.at.epochMilliseconds / 1000 : undefined
+
+describe("SmsDelivery", () => {
+  it.effect("hands the rendered text to the notifier under the message's id, and settles it as sent", () =>
+    Effect.gen(function*() {
+      const handed: Array<SmsNotifier.Sms> = []
+      const settlement = yield* settlementOf(notifier((sms) =>
+        Effect.sync(() => {
+          handed.push(sms)
+          return "receipt"
+        })
+      ))
+      assert.deepStrictEqual(settlement, { _tag: "Sent", at: DateTime.makeUnsafe(0), receipt: "receipt" })
+      assert.strictEqual(handed.length, 1)
+      assert.strictEqual(Redacted.value(handed[0]!.recipient), Redacted.value(recipient))
+      assert.strictEqual(
+        Redacted.value(handed[0]!.text),
+        "314159 is your verification code. It is valid for 10 minutes. Do not share it."
+      )
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("drops a message whose code has expired, without handing it over", () =>
+    Effect.gen(function*() {
+      const never = notifier(() => Effect.die("handed over"))
+      const settlement = yield* settlementOf(never, { expiresAt: DateTime.makeUnsafe(0) })
+      assert.deepStrictEqual(settlement, { _tag: "Dropped", reason: "expired" })
+    }).pipe(Effect.provide(layers)))
+
+  const transient = new SmsNotifier.Transient({ cause: "down" })
+
+  it.effect("tries again after a transient failure, waiting twice as long each time, up to 64 seconds", () =>
+    Effect.gen(function*() {
+      const waits = yield* Effect.forEach(
+        [0, 1, 2, 6, 8],
+        (attempts) => Effect.map(settlementOf(failing(transient), { attempts }), seconds)
+      )
+      assert.deepStrictEqual(waits, [1, 2, 4, 64, 64])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("waits as long as a provider asks when that is longer", () =>
+    Effect.gen(function*() {
+      const throttled = (wait: number) => new SmsNotifier.Throttled({ retryAfter: Duration.seconds(wait) })
+      assert.strictEqual(seconds(yield* settlementOf(failing(throttled(90)))), 90)
+      assert.strictEqual(seconds(yield* settlementOf(failing(throttled(0)))), 1)
+      assert.strictEqual(seconds(yield* settlementOf(failing(new SmsNotifier.Throttled({})))), 1)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("gives up when the attempts are spent, at a permanent failure, and when the holder opted out", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* settlementOf(failing(transient), { attempts: 9 }), {
+        _tag: "Dead",
+        reason: "attempts spent: transient"
+      })
+      assert.deepStrictEqual(yield* settlementOf(failing(new SmsNotifier.Permanent({ code: "21211" }))), {
+        _tag: "Dead",
+        reason: "permanent: 21211"
+      })
+      assert.deepStrictEqual(yield* settlementOf(failing(new SmsNotifier.OptedOut({}))), {
+        _tag: "Dead",
+        reason: "opted out"
+      })
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("interrupts a hand-over that takes half of the lease, and tries again", () =>
+    Effect.gen(function*() {
+      let interrupted = false
+      const handedOver = yield* Deferred.make<void>()
+      const hanging = notifier(() =>
+        Effect.andThen(Deferred.succeed(handedOver, undefined), Effect.never).pipe(
+          Effect.onInterrupt(() => Effect.sync(() => void (interrupted = true)))
+        )
+      )
+      const round = yield* Effect.forkChild(settlementOf(hanging, {}, { lease: "60 seconds" }))
+      yield* Deferred.await(handedOver)
+      yield* TestClock.adjust("29 seconds")
+      assert.isFalse(interrupted)
+      yield* TestClock.adjust("1 second")
+      const settlement = yield* Fiber.join(round)
+      assert.strictEqual(settlement._tag === "Retry" && settlement.reason, "timeout")
+      assert.strictEqual(seconds(settlement), 31)
+      assert.isTrue(interrupted)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("releases a message that was sealed with a key it does not hold, however often it was tried", () =>
+    Effect.gen(function*() {
+      const never = notifier(() => Effect.die("handed over"))
+      const settlement = yield* settlementOf(never, { keyId: "newer", attempts: 50 })
+      assert.strictEqual(settlement._tag === "Retry" && settlement.reason, "unknown key")
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("gives up on a message that was tampered with or moved to another row", () =>
+    Effect.gen(function*() {
+      const never = notifier(() => Effect.die("handed over"))
+      const changes: ReadonlyArray<Partial<Outbox.ClaimedMessage>> = [
+        { messageId: "other" },
+        { userId: UserId.UserId.make("grace") },
+        { codeId: "other" },
+        { sealed: new Uint8Array(60) },
+        { sealed: new Uint8Array(0) }
+      ]
+      for (const change of changes) {
+        assert.deepStrictEqual(yield* settlementOf(never, change), { _tag: "Dead", reason: "seal broken" })
+      }
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("goes on after the outbox could not be reached, and on shutdown finishes what is in hand", () =>
+    Effect.gen(function*() {
+      const { message, settled } = yield* oneMessage
+      const [handedOver, provider] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      let claims = 0
+      const outbox = Outbox.Outbox.of({
+        claim: () =>
+          Effect.suspend(() => {
+            claims++
+            if (claims === 1) return Effect.fail(new Errors.Unavailable({ cause: "down" }))
+            return Effect.succeed(claims === 2 ? [message] : [])
+          }),
+        settle: (_, settlement) => Effect.sync(() => settled.push(settlement) > 0)
+      })
+      const slow = notifier(() =>
+        Effect.as(Effect.andThen(Deferred.succeed(handedOver, undefined), Deferred.await(provider)), "late")
+      )
+      const scope = yield* Scope.make()
+      yield* Layer.buildWithScope(
+        SmsDelivery.layer().pipe(
+          Layer.provide(Layer.succeed(Outbox.Outbox, outbox)),
+          Layer.provide(Layer.succeed(SmsNotifier.SmsNotifier, slow)),
+          Layer.provide(layers)
+        ),
+        scope
+      )
+      yield* TestClock.adjust("1 second")
+      yield* Deferred.await(handedOver)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      assert.deepStrictEqual(settled, [])
+      yield* Deferred.succeed(provider, undefined)
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(settled.map((settlement) => settlement._tag), ["Sent"])
+      const claimsAtEnd = claims
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(claims, claimsAtEnd)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("says one minute as long as there is any", () =>
+    Effect.gen(function*() {
+      const texts: Array<string> = []
+      const recording = notifier(({ text }) => Effect.sync(() => void texts.push(Redacted.value(text))))
+      yield* settlementOf(recording, { expiresAt: DateTime.makeUnsafe(10_000) })
+      assert.include(texts[0], "valid for 1 minute.")
+    }).pipe(Effect.provide(layers)))
+})
