@@ -159,8 +159,11 @@ export class IdempotencyKeyReused extends Schema.TaggedError<IdempotencyKeyReuse
  * @since 0.1.0
  */
 export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
-  /** What cannot be reached, for the operator: never shown to a caller. */
-  cause: Schema.Defect()
+  /**
+   * What cannot be reached, for the operator's log: never shown to a caller. In words of the adapter's own, since those
+   * of a driver or a provider can quote a row or a request.
+   */
+  cause: Schema.String
 }) {
   override get message() {
     return "the service is unavailable, try again later"

@@ -1,0 +1,223 @@
+/** Tokens: whose they are, which are refused, and an issuer that does not answer. */
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Effect, Layer, Redacted } from "effect"
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import * as JoseTokenVerifier from "../../src/adapters/JoseTokenVerifier.ts"
+import * as MemoryTables from "../../src/adapters/MemoryTables.ts"
+import * as MemoryUsers from "../../src/adapters/MemoryUsers.ts"
+import { TokenVerifier, UserId, Users } from "../../src/core/index.ts"
+
+const issuer = "https://issuer.example"
+const audience = "phones"
+const secret = crypto.getRandomValues(new Uint8Array(32))
+const shared = JoseTokenVerifier.layerSecret({ issuer, audience, secret: Redacted.make(secret) })
+
+const verify = (token: string) => TokenVerifier.TokenVerifier.use((verifier) => verifier.verify(Redacted.make(token)))
+
+interface Choices {
+  readonly claims?: JWTPayload
+  readonly header?: { readonly alg: string; readonly kid?: string }
+  readonly key?: Parameters<SignJWT["sign"]>[0]
+  readonly secondsLeft?: number
+}
+
+/** Signs a token that is good but for the choices; a claim that is undefined is left out. */
+const sign = Effect.fnUntraced(function*({ claims, header, key, secondsLeft = 60 }: Choices = {}) {
+  const now = Math.floor((yield* DateTime.now).epochMilliseconds / 1000)
+  const payload = { sub: "ada", org: "demo", iss: issuer, aud: audience, exp: now + secondsLeft, ...claims }
+  return yield* Effect.promise(() =>
+    new SignJWT(JSON.parse(JSON.stringify(payload))).setProtectedHeader(header ?? { alg: "HS256" }).sign(key ?? secret)
+  )
+})
+
+describe("JoseTokenVerifier with a secret", () => {
+  it.effect("gives the actor of a token, with the permissions that mean something", () =>
+    Effect.gen(function*() {
+      const actor = yield* verify(
+        yield* sign({
+          claims: {
+            grants: {
+              demo: ["user.write", "user.fly"],
+              "__proto__x": ["user.read"],
+              "": ["user.write"],
+              constructor: ["user.write"]
+            }
+          }
+        })
+      )
+      assert.strictEqual(actor.userId, "ada")
+      assert.strictEqual(actor.organization, "demo")
+      assert.deepStrictEqual([...actor.grants].map(([id, held]) => [id, [...held]]), [
+        ["demo", ["user.write"]],
+        ["__proto__x", ["user.read"]],
+        ["constructor", ["user.write"]]
+      ])
+      assert.strictEqual((yield* verify(yield* sign())).grants.size, 0)
+    }).pipe(Effect.provide(shared)))
+
+  it.effect("takes a token until two seconds after it expires, by Effect's clock", () =>
+    Effect.gen(function*() {
+      yield* verify(yield* sign({ secondsLeft: -1 }))
+      assert.strictEqual((yield* Effect.flip(verify(yield* sign({ secondsLeft: -2 }))))._tag, "Unauthenticated")
+    }).pipe(Effect.provide(shared)))
+
+  const refused: ReadonlyArray<readonly [string, Choices]> = [
+    ["another issuer", { claims: { iss: "https://other.example" } }],
+    ["no issuer", { claims: { iss: undefined as never } }],
+    ["another audience", { claims: { aud: "other" } }],
+    ["no expiry", { claims: { exp: undefined as never } }],
+    ["a time before which it is not good", { claims: { nbf: 60 } }],
+    ["no subject", { claims: { sub: undefined as never } }],
+    ["an empty subject", { claims: { sub: "" } }],
+    ["a subject of 201 code points", { claims: { sub: "x".repeat(201) } }],
+    ["a subject with U+0000", { claims: { sub: "a\u0000" } }],
+    ["a subject that is no string", { claims: { sub: 5 as never } }],
+    ["no organisation", { claims: { org: undefined } }],
+    ["grants of another shape", { claims: { grants: ["user.write"] } }],
+    ["another secret", { key: new Uint8Array(32) }],
+    ["another algorithm", { header: { alg: "HS512" }, key: crypto.getRandomValues(new Uint8Array(64)) }]
+  ]
+  for (const [name, choices] of refused) {
+    it.effect(`refuses ${name}`, () =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(verify(yield* sign(choices)))
+        assert.strictEqual(error._tag === "Unauthenticated" && error.reason, "TokenInvalid")
+      }).pipe(Effect.provide(shared)))
+  }
+
+  for (
+    const text of ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.", `${"a".repeat(5000)}.b.c`, "\u0000"]
+  ) {
+    it.effect(`refuses what is no token: ${JSON.stringify(text).slice(0, 20)}`, () =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* Effect.flip(verify(text)))._tag, "Unauthenticated")
+      }).pipe(Effect.provide(shared)))
+  }
+})
+
+/** An issuer's key server whose answer can be changed. */
+const keyServer = Effect.gen(function*() {
+  const { privateKey, publicKey } = yield* Effect.promise(() => generateKeyPair("ES256", { extractable: true }))
+  const jwk = yield* Effect.promise(() => exportJWK(publicKey))
+  const state = { status: 200, body: JSON.stringify({ keys: [{ ...jwk, kid: "k1", alg: "ES256" }] }), asked: 0 }
+  const server = yield* Effect.acquireRelease(
+    Effect.callback<ReturnType<typeof createServer>>((resume) => {
+      const listening = createServer((_, response) => {
+        state.asked++
+        response.writeHead(state.status, { "content-type": "application/json" }).end(state.body)
+      }).listen(0, "127.0.0.1", () => resume(Effect.succeed(listening)))
+    }),
+    (listening) => Effect.promise(() => new Promise((done) => listening.close(done)))
+  )
+  const jwksUrl = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`)
+  const verifier = yield* Effect.provide(
+    TokenVerifier.TokenVerifier,
+    JoseTokenVerifier.layerJwks({ issuer, audience, jwksUrl })
+  )
+  const token = (choices: Choices = {}) => sign({ header: { alg: "ES256", kid: "k1" }, key: privateKey, ...choices })
+  const check = (text: string) => verifier.verify(Redacted.make(text))
+  return { state, token, check, publicKey: JSON.stringify(jwk) }
+})
+
+describe("JoseTokenVerifier with published keys", () => {
+  it.live("takes tokens signed by a published key, and fetches the keys once", () =>
+    Effect.gen(function*() {
+      const { check, state, token } = yield* keyServer
+      for (let i = 0; i < 3; i++) assert.strictEqual((yield* check(yield* token())).userId, "ada")
+      assert.strictEqual(state.asked, 1)
+    }))
+
+  it.live("refuses unknown keys, other signers, and a public key used as a secret", () =>
+    Effect.gen(function*() {
+      const { check, publicKey, token } = yield* keyServer
+      const { privateKey: stranger } = yield* Effect.promise(() => generateKeyPair("ES256"))
+      const choices: ReadonlyArray<Choices> = [
+        { header: { alg: "ES256", kid: "k2" } },
+        { key: stranger },
+        { header: { alg: "HS256", kid: "k1" }, key: new TextEncoder().encode(publicKey) },
+        { header: { alg: "HS256" }, key: secret }
+      ]
+      for (const choice of choices) {
+        assert.strictEqual((yield* Effect.flip(check(yield* token(choice))))._tag, "Unauthenticated")
+      }
+    }))
+
+  for (
+    const [name, status, body] of [["an error", 500, ""], ["no JSON", 200, "<html>"], ["no keys", 200, "{}"]] as const
+  ) {
+    it.live(`is unavailable, not refusing, while the key server answers with ${name}, and recovers`, () =>
+      Effect.gen(function*() {
+        const { check, state, token } = yield* keyServer
+        const good = state.body
+        Object.assign(state, { status, body })
+        assert.strictEqual((yield* Effect.flip(check(yield* token())))._tag, "Unavailable")
+        Object.assign(state, { status: 200, body: good })
+        assert.strictEqual((yield* check(yield* token())).userId, "ada")
+      }))
+  }
+
+  it.live("is unavailable while nothing listens there", () =>
+    Effect.gen(function*() {
+      const jwksUrl = new URL("http://127.0.0.1:1/keys")
+      const error = yield* Effect.flip(
+        verify(
+          yield* sign({
+            header: { alg: "ES256", kid: "k1" },
+            key: (yield* Effect.promise(() => generateKeyPair("ES256"))).privateKey
+          })
+        ).pipe(
+          Effect.provide(JoseTokenVerifier.layerJwks({ issuer, audience, jwksUrl }))
+        )
+      )
+      assert.strictEqual(error._tag, "Unavailable")
+    }))
+})
+
+describe("users from tokens", () => {
+  const layer = TokenVerifier.layerRegisteringUsers.pipe(
+    Layer.provide(shared),
+    Layer.provideMerge(MemoryUsers.layer),
+    Layer.provide(MemoryTables.layer)
+  )
+  const listed = Users.Users.use((users) => users.list({ limit: 10 }))
+
+  it.effect("are registered at the first use of a token, once", () =>
+    Effect.gen(function*() {
+      yield* verify(yield* sign())
+      yield* verify(yield* sign())
+      const [ada, ...more] = yield* listed
+      assert.deepStrictEqual(more, [])
+      assert.deepInclude(ada as object, {
+        userId: "ada",
+        resourceOwner: "demo",
+        kind: "human",
+        state: "active",
+        sequence: 0n
+      })
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("are not registered by a token that is refused", () =>
+    Effect.gen(function*() {
+      yield* Effect.flip(verify(yield* sign({ key: new Uint8Array(32) })))
+      assert.deepStrictEqual(yield* listed, [])
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("stay as they are, and stay removed", () =>
+    Effect.gen(function*() {
+      const users = yield* Users.Users
+      const userId = UserId.UserId.make("ada")
+      yield* users.register({
+        userId,
+        resourceOwner: UserId.OrganizationId.make("other"),
+        kind: "human",
+        state: "initial"
+      })
+      yield* verify(yield* sign())
+      assert.deepInclude((yield* listed)[0] as object, { resourceOwner: "other", state: "initial" })
+      yield* users.remove(userId)
+      yield* verify(yield* sign())
+      assert.deepStrictEqual(yield* listed, [])
+    }).pipe(Effect.provide(layer)))
+})

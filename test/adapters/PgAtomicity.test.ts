@@ -1,0 +1,117 @@
+/** What only PostgreSQL can get wrong: half a commit, migrations at once, and failures of the database. */
+import { PgClient } from "@effect/sql-pg"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
+import * as PgMigrations from "../../src/adapters/PgMigrations.ts"
+import * as PgOutbox from "../../src/adapters/PgOutbox.ts"
+import * as PgUsers from "../../src/adapters/PgUsers.ts"
+import * as PgUserStore from "../../src/adapters/PgUserStore.ts"
+import { Outbox, UserId, Users, UserStore } from "../../src/core/index.ts"
+import { assertSame } from "../../src/testing/internal/Same.ts"
+import { numberOf, register, settingNumber } from "../../src/testing/internal/Samples.ts"
+import { DatabaseUrl, layerClient, layerDatabase, layerStores } from "../fixtures/Postgres.ts"
+
+const tables = ["users", "events", "outbox", "counters", "answers"] as const
+
+/** All rows of all tables, as text. */
+const contents = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  return yield* Effect.forEach(
+    tables,
+    (table) => sql<{ readonly row: string }>`SELECT t::text AS row FROM ${sql(`user_phone.${table}`)} t ORDER BY 1`
+  )
+})
+
+layer(layerStores, { excludeTestServices: true, timeout: "60 seconds" })("a commit in PostgreSQL", (it) => {
+  for (const table of tables) {
+    it.effect(`writes nothing at all when it cannot write to ${table}`, () =>
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const store = yield* UserStore.UserStore
+        const user = yield* register()
+        const now = yield* DateTime.now
+        const change: UserStore.Commit = {
+          ...settingNumber(user, numberOf(1), now),
+          charges: [{ counter: user.userId, reason: "R", at: now, windows: [{ max: 5, within: Duration.minutes(1) }] }],
+          idempotency: { scope: user.userId, request: "request", keptUntil: DateTime.add(now, { hours: 24 }) }
+        }
+        const before = yield* contents
+        yield* sql`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+          'BEGIN RAISE EXCEPTION ''refused %'', NEW; END'`
+        yield* sql`CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON ${sql(`user_phone.${table}`)}
+          FOR EACH ROW EXECUTE FUNCTION refuse()`
+        const error = yield* Effect.flip(store.commit(change))
+        yield* sql`DROP FUNCTION refuse CASCADE`
+
+        assert.strictEqual(error._tag, "Unavailable")
+        assert.notInclude(String(error.cause), "refused", "PostgreSQL's words can quote a row")
+        assertSame(yield* contents, before)
+        assert.strictEqual((yield* store.commit(change))._tag, "Committed")
+      }))
+  }
+})
+
+describe("migrations", () => {
+  it.live("may run on every start, by several processes at once", () =>
+    Effect.gen(function*() {
+      const url = yield* DatabaseUrl
+      const start = Effect.scoped(
+        Layer.build(PgMigrations.layer.pipe(Layer.provide(PgClient.layer({ url, maxConnections: 1 }))))
+      )
+      yield* Effect.replicateEffect(start, 8, { concurrency: "unbounded" })
+      yield* start
+      const sql = yield* SqlClient.SqlClient
+      const rows = yield* sql`SELECT migration_id FROM user_phone.migrations`
+      assert.deepStrictEqual(rows, [{ migration_id: 1 }])
+    }).pipe(Effect.provide(layerClient.pipe(Layer.provideMerge(layerDatabase)))))
+})
+
+describe("a database that fails", () => {
+  const userId = UserId.UserId.make("ada")
+  const calls = Effect.gen(function*() {
+    const store = yield* UserStore.UserStore
+    const users = yield* Users.Users
+    const outbox = yield* Outbox.Outbox
+    const now = yield* DateTime.now
+    return [
+      store.load(userId),
+      store.history(userId),
+      store.recall("scope", now),
+      users.register({ userId, resourceOwner: UserId.OrganizationId.make("demo"), kind: "human", state: "active" }),
+      users.update(userId, { state: "active" }),
+      users.remove(userId),
+      users.list({ limit: 1 }),
+      outbox.claim({ now, limit: 1, lease: Duration.seconds(1) })
+    ]
+  })
+  const allUnavailable = Effect.gen(function*() {
+    for (const call of yield* calls) {
+      const error = yield* Effect.flip(call as Effect.Effect<unknown, { readonly _tag: string }>)
+      assert.strictEqual(error._tag, "Unavailable")
+    }
+  })
+  const stores = Layer.mergeAll(PgUserStore.layer, PgUsers.layer, PgOutbox.layer)
+
+  it.live("is unavailable in every call while its schema is missing", () =>
+    allUnavailable.pipe(Effect.provide(stores.pipe(Layer.provide(layerClient), Layer.provide(layerDatabase)))))
+
+  it.live("is unavailable in every call after its connections are cut, and recovers", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const url = new URL(Redacted.value(yield* DatabaseUrl))
+      const name = url.pathname.slice(1)
+      url.pathname = "/postgres"
+      const administer = (statement: string) =>
+        Effect.provide(
+          SqlClient.SqlClient.use((admin) => admin.unsafe(statement)),
+          PgClient.layer({ url: Redacted.make(url.href), maxConnections: 1 })
+        )
+      yield* sql`SELECT 1`
+      yield* administer(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`)
+      yield* administer(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`)
+      yield* allUnavailable
+      yield* administer(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)
+      assert.strictEqual(yield* UserStore.UserStore.use((store) => store.load(userId)), undefined)
+    }).pipe(Effect.provide(layerStores)))
+})
