@@ -72,7 +72,7 @@ export const make = Effect.fnUntraced(function*(keys: Keys) {
   const digested = (code: Redacted.Redacted, keyId: string, { codeId, number, userId }: CodeBinding) =>
     parts("code", keyId, userId, Redacted.value(number), codeId, Redacted.value(code))
   const sealedFor = (keyId: string, { codeId, messageId, userId }: SealBinding) =>
-    parts("message", messageId, userId, codeId, keyId)
+    parts("message", messageId, userId, codeId ?? "", keyId)
 
   return CodeVault.of({
     digest: (code, binding) =>
@@ -210,12 +210,12 @@ const parts = (...texts: ReadonlyArray<string>): Uint8Array => {
   return joined
 }
 
-const Body = Schema.fromJsonString(Schema.Struct({
-  kind: Schema.Literal("code"),
-  recipient: PhoneNumber,
-  language: Schema.optional(Schema.String),
-  code: Schema.RedactedFromValue(Schema.String)
-}))
+const address = { recipient: PhoneNumber, language: Schema.optional(Schema.String) }
+
+const Body = Schema.fromJsonString(Schema.Union([
+  Schema.Struct({ kind: Schema.tag("code"), ...address, code: Schema.RedactedFromValue(Schema.String) }),
+  Schema.Struct({ kind: Schema.tag("notice"), ...address })
+]))
 
 const encodeBody = Schema.encodeEffect(Body)
 const decodeBody = Schema.decodeEffect(Body)

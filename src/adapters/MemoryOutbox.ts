@@ -23,7 +23,7 @@ export const layer: Layer.Layer<Outbox, never, MemoryTables> = Layer.effect(
           const due = Array.from(outbox.values())
             .filter((row) => DateTime.isLessThanOrEqualTo(row.dueAt, now))
             .filter((row) => row.lease === undefined || DateTime.isLessThanOrEqualTo(row.lease.until, clock))
-            .toSorted((a, b) => a.message.createdAt.epochMilliseconds - b.message.createdAt.epochMilliseconds)
+            .toSorted((a, b) => a.dueAt.epochMilliseconds - b.dueAt.epochMilliseconds)
             .slice(0, limit)
           return due.map((row): ClaimedMessage => {
             row.lease = { token: `lease-${++leases}`, until: DateTime.addDuration(clock, lease) }
@@ -35,14 +35,15 @@ export const layer: Layer.Layer<Outbox, never, MemoryTables> = Layer.effect(
           const row = outbox.get(messageId)
           if (row === undefined || row.lease?.token !== leaseToken) return false
           row.lease = undefined
-          if (settlement._tag === "Retry") {
+          if (settlement._tag === "Retry" || settlement._tag === "Released") {
             row.dueAt = settlement.at
+            if (settlement._tag === "Released") row.attempts--
             return true
           }
           outbox.delete(messageId)
           const user = users.get(row.message.userId)
-          if (settlement._tag === "Sent" && user !== undefined && !user.removed) {
-            const { codeId } = row.message
+          const { codeId } = row.message
+          if (settlement._tag === "Sent" && codeId !== undefined && user !== undefined && !user.removed) {
             append(user, { type: "user.human.phone.code.sent", codeId, messageId }, settlement.at)
           }
           return true

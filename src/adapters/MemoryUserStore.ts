@@ -36,7 +36,8 @@ export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
       }
 
       const details: Details = { sequence: last.sequence, changeDate: last.at, resourceOwner: after.resourceOwner }
-      row.state = after
+      // Not part of the change, and perhaps updated since the user was loaded.
+      row.state = { ...after, language: row.state.language }
       row.events.push(...events)
       for (const charge of charges) {
         const times = [charge.at, ...counters.get(charge.counter) ?? []]
@@ -53,6 +54,7 @@ export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
     }
 
     return UserStore.of({
+      counts: true,
       load: (userId) =>
         Effect.sync(() => {
           const row = users.get(userId)

@@ -42,7 +42,7 @@ const tables = Effect.gen(function*() {
     message_id uuid PRIMARY KEY,
     user_id text COLLATE "C" NOT NULL,
     kind text NOT NULL,
-    code_id uuid NOT NULL,
+    code_id uuid,
     key_id text NOT NULL,
     sealed bytea,
     created_at timestamptz NOT NULL,
@@ -65,6 +65,7 @@ const tables = Effect.gen(function*() {
     times timestamptz[] NOT NULL,
     kept_until timestamptz NOT NULL
   )`
+  yield* sql`CREATE INDEX counters_kept_until ON user_phone.counters (kept_until)`
 
   yield* sql`CREATE TABLE user_phone.answers (
     scope text COLLATE "C" PRIMARY KEY,
@@ -74,6 +75,7 @@ const tables = Effect.gen(function*() {
     resource_owner text NOT NULL,
     kept_until timestamptz NOT NULL
   )`
+  yield* sql`CREATE INDEX answers_kept_until ON user_phone.answers (kept_until)`
 })
 
 /**
@@ -194,7 +196,7 @@ const settleAndRemove = Effect.gen(function*() {
       WHERE message_id = p_message_id AND lease_token = p_lease_token AND status = 'queued'
       RETURNING code_id INTO v_code_id;
     IF NOT FOUND THEN RETURN false; END IF;
-    IF NOT v_user.removed THEN
+    IF v_code_id IS NOT NULL AND NOT v_user.removed THEN
       PERFORM user_phone.append_event(v_user, 'user.human.phone.code.sent', p_at,
         jsonb_build_object('codeId', v_code_id, 'messageId', p_message_id));
     END IF;
@@ -242,7 +244,11 @@ export const run: Effect.Effect<void, SqlError | Migrator.MigrationError, SqlCli
     yield* sql.withTransaction(Effect.gen(function*() {
       // Several processes may start at once, and CREATE … IF NOT EXISTS is not safe against itself.
       yield* sql`SELECT pg_advisory_xact_lock(hashtextextended('user_phone:migrations', 0))`
-      yield* sql`CREATE SCHEMA IF NOT EXISTS user_phone`
+      // Asked first, since a role that was given the schema may not be allowed to create one.
+      const [schema] = yield* sql<
+        { readonly exists: boolean }
+      >`SELECT to_regnamespace('user_phone') IS NOT NULL AS exists`
+      if (schema?.exists !== true) yield* sql`CREATE SCHEMA user_phone`
       yield* Migrator.make({})({ loader: migrations, table: "user_phone.migrations" })
     }))
   }

@@ -27,7 +27,7 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
       execute: ({ leaseMillis, limit, now }) =>
         sql`WITH due AS (
             SELECT message_id FROM user_phone.outbox
-            WHERE status = 'queued' AND due_at <= ${now} AND (leased_until IS NULL OR leased_until <= now())
+            WHERE status = 'queued' AND kind IN ('code', 'notice') AND due_at <= ${now} AND (leased_until IS NULL OR leased_until <= now())
             ORDER BY due_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
           )
           UPDATE user_phone.outbox o
@@ -36,16 +36,21 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
           FROM due WHERE o.message_id = due.message_id
           RETURNING o.message_id AS "messageId", o.user_id AS "userId", o.kind, o.code_id AS "codeId",
             o.key_id AS "keyId", o.sealed, o.created_at AS "createdAt", o.expires_at AS "expiresAt",
-            o.lease_token AS "leaseToken", o.attempts - 1 AS attempts`
+            o.due_at AS "dueAt", o.lease_token AS "leaseToken", o.attempts - 1 AS attempts`
     })
 
     const settleSent = ({ leaseToken, messageId }: ClaimedMessage, at: DateTime.Utc, receipt: string | undefined) =>
       sql<{ readonly settled: boolean }>`SELECT user_phone.settle_sent(${messageId}::uuid, ${leaseToken}::uuid,
         ${DateTime.toDateUtc(at)}, ${receipt ?? null}) AS settled`
 
-    const retryAt = ({ leaseToken, messageId }: ClaimedMessage, at: DateTime.Utc, reason: string) =>
+    const dueAgain = (
+      { leaseToken, messageId }: ClaimedMessage,
+      { at, reason }: { readonly at: DateTime.Utc; readonly reason: string },
+      attempts: number
+    ) =>
       sql<{ readonly settled: boolean }>`UPDATE user_phone.outbox
-        SET due_at = ${DateTime.toDateUtc(at)}, lease_token = NULL, leased_until = NULL, reason = ${reason}
+        SET due_at = ${DateTime.toDateUtc(at)}, lease_token = NULL, leased_until = NULL, reason = ${reason},
+          attempts = ${attempts}
         WHERE message_id = ${messageId}::uuid AND lease_token = ${leaseToken}::uuid AND status = 'queued'
         RETURNING true AS settled`
 
@@ -60,7 +65,9 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
         case "Sent":
           return settleSent(message, settlement.at, settlement.receipt)
         case "Retry":
-          return retryAt(message, settlement.at, settlement.reason)
+          return dueAgain(message, settlement, message.attempts + 1)
+        case "Released":
+          return dueAgain(message, settlement, message.attempts)
         case "Dead":
           return giveUp(message, "dead", settlement.reason)
         case "Dropped":
@@ -75,7 +82,9 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
           limit,
           leaseMillis: Duration.toMillis(lease)
         })
-        return claimed.toSorted((a, b) => a.createdAt.epochMilliseconds - b.createdAt.epochMilliseconds)
+        return claimed
+          .toSorted((a, b) => a.dueAt.getTime() - b.dueAt.getTime())
+          .map(({ codeId, dueAt: _, ...message }) => ({ ...message, codeId: codeId ?? undefined }))
       }, orUnavailable),
       settle: Effect.fn("PgOutbox.settle")(function*(message, settlement) {
         const [row] = yield* statementFor(message, settlement)
@@ -88,12 +97,13 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
 const ClaimedRow = Schema.Struct({
   messageId: Schema.String,
   userId: UserId,
-  kind: Schema.Literal("code"),
-  codeId: Schema.String,
+  kind: Schema.Literals(["code", "notice"]),
+  codeId: Schema.NullOr(Schema.String),
   keyId: Schema.String,
   sealed: Schema.Uint8Array,
   createdAt: Schema.DateTimeUtcFromDate,
   expiresAt: Schema.DateTimeUtcFromDate,
+  dueAt: Schema.Date,
   leaseToken: Schema.String,
   attempts: Schema.Int
 })

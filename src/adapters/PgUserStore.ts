@@ -86,6 +86,7 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
     })
 
     return UserStore.of({
+      counts: true,
       load: Effect.fn("PgUserStore.load")(function*(userId) {
         return Option.getOrUndefined(Option.map(yield* findUser(userId), userOf))
       }, orUnavailable),
@@ -148,7 +149,7 @@ const resultOf = ({ after, events }: Commit, outcome: typeof CommitOutcome.Type)
 const messageJson = (message: OutboxMessage) => ({
   message_id: message.messageId,
   kind: message.kind,
-  code_id: message.codeId,
+  code_id: message.codeId ?? null,
   key_id: message.keyId,
   sealed: Base64.encode(message.sealed),
   created_at: DateTime.formatIso(message.createdAt),

@@ -44,12 +44,14 @@ export interface CodeBinding {
  * @category models
  * @since 0.1.0
  */
-export interface MessageBody {
-  readonly kind: "code"
-  readonly recipient: PhoneNumber
-  readonly language?: string | undefined
-  readonly code: Redacted.Redacted
-}
+export type MessageBody =
+  | {
+    readonly kind: "code"
+    readonly recipient: PhoneNumber
+    readonly language?: string | undefined
+    readonly code: Redacted.Redacted
+  }
+  | { readonly kind: "notice"; readonly recipient: PhoneNumber; readonly language?: string | undefined }
 
 /**
  * What a sealed message belongs to: it opens only with the same.
@@ -60,7 +62,7 @@ export interface MessageBody {
 export interface SealBinding {
   readonly messageId: string
   readonly userId: UserId
-  readonly codeId: string
+  readonly codeId: string | undefined
 }
 
 /**

@@ -26,8 +26,8 @@ export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unau
 }
 
 /**
- * The caller is known and may not do this, to this user or to any. It is answered before the user is looked up, so it
- * says nothing about whether the user exists.
+ * The caller is known and may not do this. About another user it is answered before that user is looked up, so it says
+ * nothing about whether the user exists.
  *
  * @category errors
  * @since 0.1.0

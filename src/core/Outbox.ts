@@ -10,6 +10,14 @@ import type { Unavailable } from "./Errors.ts"
 import type { UserId } from "./UserId.ts"
 
 /**
+ * What a message is for: to carry a code, or to tell the holder of a number that it was replaced or removed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type MessageKind = "code" | "notice"
+
+/**
  * A message as it is committed. What it says and to whom is sealed; only who it is about can be read.
  *
  * @category models
@@ -18,13 +26,14 @@ import type { UserId } from "./UserId.ts"
 export interface OutboxMessage {
   readonly messageId: string
   readonly userId: UserId
-  readonly kind: "code"
-  readonly codeId: string
+  readonly kind: MessageKind
+  /** The code that the message carries, none for a notice. */
+  readonly codeId: string | undefined
   /** The key that sealed it. */
   readonly keyId: string
   readonly sealed: Uint8Array
   readonly createdAt: DateTime.Utc
-  /** When the message can no longer help: its code expires. */
+  /** When the message can no longer help, such as when its code expires. */
   readonly expiresAt: DateTime.Utc
 }
 
@@ -44,11 +53,11 @@ export interface ClaimedMessage extends OutboxMessage {
 /**
  * How an attempt at a message ended.
  *
- * - `Sent`: a provider took it. The user's log gets `user.human.phone.code.sent` in the same step.
- * - `Retry`: due again at `at`.
+ * - `Sent`: a provider took it. For a code, the user's log gets `user.human.phone.code.sent` in the same step.
+ * - `Retry`: due again at `at`. `Released`: the same, and the attempt does not count.
  * - `Dead`: given up; `reason` says why. `Dropped`: no longer of use, so not sent.
  *
- * After all but `Retry` the sealed body is wiped.
+ * After all but `Retry` and `Released` the sealed body is wiped.
  *
  * @category models
  * @since 0.1.0
@@ -56,15 +65,17 @@ export interface ClaimedMessage extends OutboxMessage {
 export type Settlement =
   | { readonly _tag: "Sent"; readonly at: DateTime.Utc; readonly receipt: string | undefined }
   | { readonly _tag: "Retry"; readonly at: DateTime.Utc; readonly reason: string }
+  | { readonly _tag: "Released"; readonly at: DateTime.Utc; readonly reason: string }
   | { readonly _tag: "Dead"; readonly reason: string }
   | { readonly _tag: "Dropped"; readonly reason: string }
 
 /**
  * Contract:
  *
- * - `claim` hands out messages that are due, oldest first, at most `limit`. While a lease lives, no other claim returns
+ * - `claim` hands out messages that are due, those first that have been due the longest, at most `limit`. While a lease lives, no other claim returns
  *   its message, from any process; after it, the message is due again.
- * - `settle` acts only for the lease that is in force and answers whether it did. Whoever lost the lease changes nothing.
+ * - `settle` acts only for the latest lease on a message and answers whether it did. Once another worker has the message,
+ *   or its user is removed, the worker that lost it changes nothing.
  *
  * @category services
  * @since 0.1.0

@@ -11,6 +11,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import {
   type CountryCode,
+  getCountryCallingCode,
   isSupportedCountry,
   type NumberType,
   parsePhoneNumberFromString,
@@ -110,7 +111,11 @@ export const parse = (
   text: Redacted.Redacted,
   policy: PhonePolicy
 ): Result.Result<PhoneNumber, InvalidPhoneNumber> => {
-  const written = Redacted.value(text).trim().replace(/^\uFF0B/, "+")
+  // A `tel:` URI, invisible characters as they come with a number that is pasted, and the plus sign of Asian keyboards.
+  const written = Redacted.value(text).replace(/\p{Cf}/gu, "").trim().replace(/^tel:(?=\+)/i, "").replace(
+    /^\uFF0B/,
+    "+"
+  )
   const parsed = parsePhoneNumberFromString(written, {
     extract: false,
     ...(policy.defaultRegion === undefined ? {} : { defaultCountry: policy.defaultRegion })
@@ -118,12 +123,12 @@ export const parse = (
   if (parsed === undefined) {
     return fail(policy.defaultRegion === undefined && !written.startsWith("+") ? "NoCountryCode" : "NotANumber")
   }
-  if (!E164Pattern(parsed.number)) return fail("NotANumber")
+  if (!isE164(parsed.number)) return fail("NotANumber")
   const refusal = judge(parsed, policy)
   return refusal === undefined ? Result.succeed(Redacted.make(parsed.number)) : fail(refusal)
 }
 
-const E164Pattern: (text: string) => text is E164 = Schema.is(E164)
+const isE164: (text: string) => text is E164 = Schema.is(E164)
 
 const fail = (reason: InvalidPhoneNumber["reason"]) => Result.fail(new InvalidPhoneNumber({ reason }))
 
@@ -134,10 +139,13 @@ const judge = (number: ParsedNumber, policy: PhonePolicy): InvalidPhoneNumber["r
     if (type !== undefined && costlyTypes.has(type)) return "TypeRefused"
     if (policy.accept === "mobile" && (type === undefined || !mobileTypes.has(type))) return "TypeRefused"
   }
-  return policy.regions === "all" || (number.country !== undefined && policy.regions.includes(number.country))
-    ? undefined
-    : "RegionRefused"
+  return policy.regions === "all" || policy.regions.some((region) => isOf(number, region)) ? undefined : "RegionRefused"
 }
+
+/** A number that no region has for sure, since it is not valid, is taken by any with its country code. */
+const isOf = (number: ParsedNumber, region: Region): boolean =>
+  number.country === region ||
+  (number.country === undefined && number.countryCallingCode === getCountryCallingCode(region))
 
 /**
  * The number as it may be shown or logged: the first three characters and the last four, `+41•••••4567`; of a number too

@@ -30,6 +30,7 @@ import * as Idempotency from "./internal/Idempotency.ts"
 import * as OneTimeCode from "./internal/OneTimeCode.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as PhoneNumber from "./PhoneNumber.ts"
+import { lengthRule } from "./UserId.ts"
 import { decideSetPhone } from "./UserPhone.ts"
 import type { Details, UserStore } from "./UserStore.ts"
 import type { Verification } from "./Verification.ts"
@@ -43,7 +44,8 @@ export interface SetPhoneRequest {
   readonly userId: string
   /** The number as it was written: 1 to 200 code points. */
   readonly phone: Redacted.Redacted
-  readonly verification: Verification
+  /** `SendCode` by default. */
+  readonly verification?: Verification | undefined
   /**
    * Makes it safe to repeat the request for 24 hours: 1 to 255 visible ASCII characters, unique per caller, operation and
    * user.
@@ -88,18 +90,19 @@ export class SetPhone extends Context.Service<SetPhone, {
   readonly setPhone: (request: SetPhoneRequest) => Effect.Effect<SetPhoneAnswer, SetPhoneError, Actor>
 }>()("effect-user-phone/core/SetPhone") {}
 
-/**
- * @category constructors
- * @since 0.1.0
- */
-export const make = Effect.gen(function*() {
+const make = Effect.gen(function*() {
   const command = yield* PhoneCommand.PhoneCommand
   const codes = yield* OneTimeCode.make
   const idempotent = yield* Idempotency.make
   const policy = yield* PhoneNumber.PhonePolicy
 
   return SetPhone.of({
-    setPhone: Effect.fn("SetPhone.setPhone")(function*({ idempotencyKey, phone, userId: id, verification }) {
+    setPhone: Effect.fn("SetPhone.setPhone")(function*({
+      idempotencyKey,
+      phone,
+      userId: id,
+      verification = { _tag: "SendCode" }
+    }) {
       const userId = yield* PhoneCommand.checkUserId("SetPhoneRequest", id)
       yield* checkPhone(phone)
       yield* Idempotency.checkKey("SetPhoneRequest", idempotencyKey)
@@ -152,8 +155,6 @@ export const layer: Layer.Layer<
 const checkPhone = (phone: Redacted.Redacted): Effect.Effect<void, InvalidArgument> =>
   isPhoneLength(Redacted.value(phone))
     ? Effect.void
-    : Effect.fail(new InvalidArgument({ request: "SetPhoneRequest", field: "phone", rule: phoneRule }))
-
-const phoneRule = "value length must be between 1 and 200 runes, inclusive"
+    : Effect.fail(new InvalidArgument({ request: "SetPhoneRequest", field: "phone", rule: lengthRule }))
 
 const isPhoneLength = Schema.is(Schema.String.check(Schema.isBetweenCodePoints(1, 200)))

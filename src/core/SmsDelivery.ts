@@ -2,18 +2,21 @@
  * The worker between the outbox and the notifier: claim, open, render, send, settle.
  *
  * A message is handed over at least once: again only when the process dies, or loses its lease, between hand-over and
- * settlement. Any number of workers may run, in any number of processes.
+ * settlement. Any number of workers may run, in any number of processes. Nothing that one message does keeps another from
+ * being delivered.
  */
+import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import { CodeVault } from "./CodeVault.ts"
+import * as Schedule from "effect/Schedule"
+import { CodeVault, type MessageBody } from "./CodeVault.ts"
 import { type ClaimedMessage, Outbox, type Settlement } from "./Outbox.ts"
 import { SmsNotifier, type SmsNotSent } from "./SmsNotifier.ts"
-import { SmsText } from "./SmsText.ts"
+import { SmsText, type SmsTextInput } from "./SmsText.ts"
 
 /**
  * @category options
@@ -28,6 +31,10 @@ export interface SmsDeliveryOptions {
   readonly lease?: Duration.Input | undefined
   /** How often a message is tried before it is dead; 10 by default. */
   readonly maxAttempts?: number | undefined
+  /** How long a shutdown waits for the messages in hand before it gives them back; 10 seconds by default. */
+  readonly shutdownTimeout?: Duration.Input | undefined
+  /** The host that codes are for, handed to the texts; none by default. */
+  readonly host?: string | undefined
 }
 
 /**
@@ -42,15 +49,40 @@ export const layer = (
   Layer.effectDiscard(Effect.gen(function*() {
     const { deliverDue } = yield* make(options)
     const stopping = yield* Deferred.make<void>()
-    const pause = Effect.race(Effect.sleep(options.pollInterval ?? "250 millis"), Deferred.await(stopping))
-    const worker = yield* deliverDue.pipe(
-      Effect.catch((error) => Effect.as(Effect.logWarning("the outbox cannot be reached", error.cause), 0)),
-      Effect.tap((delivered) => delivered === 0 ? pause : Effect.void),
-      Effect.repeat({ while: () => !Deferred.isDoneUnsafe(stopping) }),
-      Effect.forkDetach
+    const pollInterval = Duration.fromInputUnsafe(options.pollInterval ?? "250 millis")
+    let failures = 0
+
+    const pause = Effect.suspend(() =>
+      Effect.race(
+        Effect.sleep(
+          failures === 0 ? pollInterval : Duration.min(Duration.times(pollInterval, 2 ** failures), longestPause)
+        ),
+        Deferred.await(stopping)
+      )
     )
-    yield* Effect.addFinalizer(() => Effect.andThen(Deferred.succeed(stopping, undefined), Fiber.await(worker)))
+    const round = deliverDue.pipe(
+      Effect.tap(() => {
+        const recovered = failures > 0
+        failures = 0
+        return recovered ? Effect.logInfo("the outbox can be reached again") : Effect.void
+      }),
+      Effect.catchCause((cause) => {
+        if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+        failures = Math.min(failures + 1, 16)
+        return Effect.as(failures === 1 ? Effect.logError("the outbox cannot be worked on", cause) : Effect.void, 0)
+      }),
+      Effect.tap((delivered) => delivered === 0 ? pause : Effect.void),
+      Effect.repeat({ while: () => !Deferred.isDoneUnsafe(stopping) })
+    )
+    yield* Effect.acquireRelease(Effect.forkDetach(round), (worker) =>
+      Deferred.succeed(stopping, undefined).pipe(
+        Effect.andThen(Effect.timeoutOption(Fiber.await(worker), options.shutdownTimeout ?? "10 seconds")),
+        Effect.andThen(Fiber.interrupt(worker))
+      ))
   }))
+
+/** The longest wait between attempts at an outbox that fails. */
+const longestPause = Duration.seconds(5)
 
 /**
  * The worker, to be run by hand one round at a time.
@@ -67,38 +99,58 @@ export const make = Effect.fnUntraced(function*(options: SmsDeliveryOptions = {}
   const lease = Duration.fromInputUnsafe(options.lease ?? "60 seconds")
   const maxAttempts = options.maxAttempts ?? 10
 
-  const attempt = Effect.fnUntraced(function*(message: ClaimedMessage) {
+  const handOver = Effect.fnUntraced(function*(message: ClaimedMessage) {
     const now = yield* DateTime.now
     if (!DateTime.isGreaterThan(message.expiresAt, now)) return { _tag: "Dropped", reason: "expired" } as const
     const body = yield* vault.open(message, message)
     const receipt = yield* notifier.send({
       messageId: message.messageId,
       recipient: body.recipient,
-      text: yield* text.render({
-        kind: body.kind,
-        language: body.language,
-        code: body.code,
-        minutes: Math.max(1, Math.round(Duration.toMinutes(DateTime.distance(now, message.expiresAt))))
-      })
+      text: yield* text.render(textInput(body, options.host, DateTime.distance(now, message.expiresAt)))
     })
     return { _tag: "Sent", at: yield* DateTime.now, receipt } as const
   })
 
-  const handle = Effect.fn("SmsDelivery.handle")(function*(message: ClaimedMessage) {
-    yield* Effect.annotateCurrentSpan({ messageId: message.messageId, attempts: message.attempts })
-    const settlement: Settlement = yield* attempt(message).pipe(
+  const attempt = (message: ClaimedMessage) =>
+    handOver(message).pipe(
       Effect.timeout(Duration.times(lease, 0.5)),
       Effect.catchTags({
         SmsNotSent: (error) => afterFailure(message, maxAttempts, error),
         TimeoutError: () => retry(message, maxAttempts, "timeout"),
-        // Another process may hold the key: the message is released, never dead, until its code expires.
-        UnknownKey: () => retry(message, Infinity, "unknown key"),
+        // Another process may hold the key: the message is never dead for that, until its code expires.
+        UnknownKey: () => release("unknown key", keyPause),
         SealBroken: () => Effect.succeed({ _tag: "Dead", reason: "seal broken" } as const)
-      })
+      }),
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.failCause(cause)
+          : Effect.andThen(logBug(message, Cause.squash(cause)), retry(message, maxAttempts, "bug"))
+      )
     )
-    if (settlement._tag === "Dead") yield* Effect.logError("an SMS is given up", settlement.reason, message.messageId)
-    const settled = yield* outbox.settle(message, settlement)
-    if (!settled) yield* Effect.logWarning("an SMS lost its lease before it was settled", message.messageId)
+
+  const settle = (message: ClaimedMessage, settlement: Settlement) =>
+    outbox.settle(message, settlement).pipe(
+      Effect.retry(Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: Duration.times(lease, 0.25) }))),
+      Effect.flatMap((settled) =>
+        settled ? Effect.void : Effect.logWarning("an SMS lost its lease before it was settled", message.messageId)
+      ),
+      Effect.catchCause(() => Effect.logError("an SMS could not be settled", message.messageId))
+    )
+
+  const handle = Effect.fn("SmsDelivery.handle")(function*(message: ClaimedMessage) {
+    yield* Effect.annotateCurrentSpan({ messageId: message.messageId, attempts: message.attempts })
+    // A hand-over may be interrupted; what came of it is settled all the same.
+    yield* Effect.uninterruptibleMask((restore) =>
+      restore(attempt(message)).pipe(
+        Effect.catchCause(() => release("shutdown", Duration.zero)),
+        Effect.tap((settlement) =>
+          settlement._tag === "Dead"
+            ? Effect.logError("an SMS is given up", settlement.reason, message.messageId)
+            : Effect.void
+        ),
+        Effect.flatMap((settlement) => settle(message, settlement))
+      )
+    )
   })
 
   return {
@@ -110,6 +162,16 @@ export const make = Effect.fnUntraced(function*(options: SmsDeliveryOptions = {}
     })
   }
 })
+
+/** How long a message waits that was sealed with a key which this process does not hold. */
+const keyPause = Duration.seconds(5)
+
+const textInput = (body: MessageBody, host: string | undefined, left: Duration.Duration): SmsTextInput => {
+  const common = { language: body.language, host }
+  return body.kind === "notice"
+    ? { ...common, kind: "notice" }
+    : { ...common, kind: "code", code: body.code, minutes: Math.max(1, Math.round(Duration.toMinutes(left))) }
+}
 
 const afterFailure = (message: ClaimedMessage, maxAttempts: number, { reason }: SmsNotSent) => {
   switch (reason._tag) {
@@ -132,3 +194,11 @@ const retry = Effect.fnUntraced(
     return { _tag: "Retry", at: DateTime.addDuration(yield* DateTime.now, wait), reason } as const
   }
 )
+
+/** Only what kind of error it was: its message may hold what was to be sent. */
+const logBug = ({ messageId }: ClaimedMessage, error: unknown) =>
+  Effect.logError("an SMS met a bug", error instanceof Error ? error.name : typeof error, messageId)
+
+const release = Effect.fnUntraced(function*(reason: string, wait: Duration.Duration) {
+  return { _tag: "Released", at: DateTime.addDuration(yield* DateTime.now, wait), reason } as const
+})

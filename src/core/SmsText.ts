@@ -12,14 +12,22 @@ import * as Redacted from "effect/Redacted"
  * @category models
  * @since 0.1.0
  */
-export interface SmsTextInput {
-  readonly kind: "code"
-  /** The user's preferred language as a BCP 47 tag; a renderer falls back to one that it knows. */
-  readonly language: string | undefined
-  readonly code: Redacted.Redacted
-  /** How many minutes the code will still be good, at least 1. */
-  readonly minutes: number
-}
+export type SmsTextInput =
+  & {
+    /** The user's preferred language as a BCP 47 tag; a renderer falls back to one that it knows. */
+    readonly language: string | undefined
+    /** The host that a code is for, for an origin-bound last line; none by default. */
+    readonly host: string | undefined
+  }
+  & (
+    | {
+      readonly kind: "code"
+      readonly code: Redacted.Redacted
+      /** How many minutes the code will still be good, at least 1. */
+      readonly minutes: number
+    }
+    | { readonly kind: "notice" }
+  )
 
 /**
  * @category services
@@ -30,19 +38,21 @@ export class SmsText extends Context.Service<SmsText, {
 }>()("effect-user-phone/core/SmsText") {}
 
 /**
- * English, whatever the user prefers.
+ * English, whatever the user prefers, and without a last line for a host.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerEnglish: Layer.Layer<SmsText> = Layer.succeed(SmsText, {
-  render: ({ code, minutes }) =>
-    Effect.sync(() =>
-      Redacted.make(
-        `${Redacted.value(code)} is your verification code. It is valid for ${minutes} ${
-          minutes === 1 ? "minute" : "minutes"
-        }. Do not share it.`,
-        { label: "sms" }
-      )
-    )
+  render: (input) => Effect.sync(() => Redacted.make(english(input), { label: "sms" }))
 })
+
+const english = (input: SmsTextInput): string => {
+  if (input.kind === "notice") {
+    return "The phone number of your account was replaced or removed. If this was not you, contact support."
+  }
+  const unit = input.minutes === 1 ? "minute" : "minutes"
+  return `${
+    Redacted.value(input.code)
+  } is your verification code. It is valid for ${input.minutes} ${unit}. Do not share it.`
+}

@@ -3,8 +3,8 @@
  */
 import * as Schema from "effect/Schema"
 
-/** What an identifier has to keep, in words for a caller. */
-export const identifierRule = "value length must be between 1 and 200 runes, inclusive"
+/** The length that an identifier, and a number as it is written, has to keep, in the words of the wire. */
+export const lengthRule = "value length must be between 1 and 200 runes, inclusive"
 
 /** What can be stored and compared everywhere: well-formed Unicode without the character U+0000. */
 export const textRule = "value must be well-formed text without the character U+0000"
@@ -13,7 +13,7 @@ export const textRule = "value must be well-formed text without the character U+
 export const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes("\0")
 
 const Identifier = Schema.String.check(
-  Schema.isBetweenCodePoints(1, 200, { expected: identifierRule }),
+  Schema.isBetweenCodePoints(1, 200, { expected: lengthRule }),
   Schema.makeFilter((text) => isStorable(text) || textRule)
 )
 

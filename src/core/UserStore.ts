@@ -100,6 +100,8 @@ export type CommitResult =
  * @since 0.1.0
  */
 export class UserStore extends Context.Service<UserStore, {
+  /** Whether charges are counted. Limits need a store that does; one that cannot ignores `charges`. */
+  readonly counts: boolean
   readonly load: (userId: UserId) => Effect.Effect<UserPhone | undefined, Unavailable>
   readonly commit: (commit: Commit) => Effect.Effect<CommitResult, Unavailable>
   readonly history: (userId: UserId) => Effect.Effect<ReadonlyArray<UserPhoneEvent>, Unavailable>

@@ -1,9 +1,6 @@
 /**
  * What the caller wants done to prove a number: exactly one of three.
- */
-import * as Schema from "effect/Schema"
-
-/**
+ *
  * - `SendCode`: a one-time code goes to the number by SMS.
  * - `ReturnCode`: the code is in the answer and the host delivers it; nothing is sent. Needs `user.write`.
  * - `AlreadyVerified`: the host vouches for the number; there is no code. Needs `user.write`.
@@ -11,14 +8,4 @@ import * as Schema from "effect/Schema"
  * @category models
  * @since 0.1.0
  */
-export const Verification = Schema.TaggedUnion({
-  SendCode: {},
-  ReturnCode: {},
-  AlreadyVerified: {}
-})
-
-/**
- * @category models
- * @since 0.1.0
- */
-export type Verification = typeof Verification.Type
+export type Verification = { readonly _tag: "SendCode" | "ReturnCode" | "AlreadyVerified" }

@@ -48,7 +48,7 @@ export const decoder = <Fields extends Schema.Struct.Fields, A>(
     const members = Predicate.isObject(json) && !Array.isArray(json) ? yield* canonical(json) : json
     return yield* decode(members).pipe(Effect.mapError(({ issue }) => {
       const [first] = describe(issue).issues
-      return invalid(first?.path?.map(String).join("."), first?.message ?? "must be of another form")
+      return invalid(first?.path?.map(String).join(".") || undefined, first?.message ?? "must be of another form")
     }))
   })
 }

@@ -4,12 +4,14 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as ByteSize from "effect/ByteSize"
+import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import * as Http from "node:http"
-import type * as Net from "node:net"
+import * as Net from "node:net"
 import * as Routes from "./Routes.ts"
 
 /**
@@ -36,16 +38,19 @@ export const serve = <A, E, R>(
   routes: Layer.Layer<A, E, R>,
   { host, maxBodySize, port, shutdownTimeout }: NodeServerOptions
 ) =>
-  HttpRouter.serve(routes, {
-    disableLogger: true,
-    disableListenLog: true,
-    routerConfig: Routes.routerConfig
-  }).pipe(
-    Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, maxBodySize ?? ByteSize.kibibytes(64))),
-    Layer.provideMerge(
-      NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: shutdownTimeout ?? "20 seconds" })
+  Layer.suspend(() => {
+    const { drain, server } = makeServer()
+    return Layer.effectDiscard(Effect.addFinalizer(() => drain(shutdownTimeout ?? "20 seconds"))).pipe(
+      // Built on top of the routes, so that it ends before them.
+      Layer.provideMerge(HttpRouter.serve(routes, {
+        disableLogger: true,
+        disableListenLog: true,
+        routerConfig: Routes.routerConfig
+      })),
+      Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, maxBodySize ?? ByteSize.kibibytes(64))),
+      Layer.provideMerge(NodeHttpServer.layer(() => server, { host, port, disablePreemptiveShutdown: true }))
     )
-  )
+  })
 
 /**
  * Serves the routes of this module.
@@ -55,20 +60,55 @@ export const serve = <A, E, R>(
  */
 export const layer = (options: NodeServerOptions) => serve(Routes.layer, options)
 
+/** How long a connection without a request stays open once the server is closing: one may be on its way. */
+const patience = "1 second"
+
 /**
- * A server whose connections end after their current answer once it is closing: left alone, a client that keeps a
- * connection busy would hold the shutdown up.
+ * A server, and the way to close it that cuts off nobody who has asked something. Node's own `close` ends idle connections
+ * at once, with the request that may be arriving on them, and waits forever for a connection that never sent one.
  */
-const createServer = (): Http.Server => {
+const makeServer = () => {
   const server = Http.createServer()
-  server.prependListener("request", (_request: Http.IncomingMessage, response: Http.ServerResponse) => {
-    if (!server.listening) response.shouldKeepAlive = false
-    response.once("finish", () => {
-      if (!server.listening) server.closeIdleConnections()
-    })
+  /** The open connections, with the answer to the last request of each. */
+  const connections = new Map<Net.Socket, Http.ServerResponse | undefined>()
+  server.on("connection", (socket: Net.Socket) => {
+    connections.set(socket, undefined)
+    socket.once("close", () => connections.delete(socket))
   })
+  const answering = ({ socket }: Http.IncomingMessage, response: Http.ServerResponse) => {
+    if (!server.listening) {
+      const earlier = connections.get(socket)
+      // Of pipelined requests only the last answer ends the connection.
+      if (earlier !== undefined) earlier.shouldKeepAlive = true
+      response.shouldKeepAlive = false
+    }
+    connections.set(socket, response)
+  }
+  server.prependListener("request", answering)
+  server.prependListener("checkContinue", answering)
   server.on("clientError", answerMalformed)
-  return server
+
+  /** Stops listening and ends each connection after its next answer; at the latest after `timeout`. */
+  const drain = Effect.fnUntraced(function*(timeout: Duration.Input) {
+    const closed = yield* Deferred.make<void>()
+    yield* Effect.sync(() => {
+      Net.Server.prototype.close.call(server, () => Deferred.doneUnsafe(closed, Effect.void))
+      for (const response of connections.values()) {
+        if (response !== undefined) response.shouldKeepAlive = false
+      }
+    })
+    yield* Effect.timeoutOption(Deferred.await(closed), patience)
+    yield* Effect.sync(() => {
+      server.closeIdleConnections()
+      // Node does not count those among the idle: browsers open connections in advance.
+      for (const socket of connections.keys()) if (socket.bytesRead === 0) socket.destroy()
+    })
+    yield* Effect.timeoutOption(Deferred.await(closed), timeout)
+    // The second close is Node's own, for its timers.
+    yield* Effect.sync(() => server.close().closeAllConnections())
+  })
+
+  return { drain, server }
 }
 
 /** What Node cannot parse as HTTP never reaches a route. */

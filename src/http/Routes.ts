@@ -12,12 +12,18 @@ import { PhoneApi } from "./PhoneApi.ts"
 import * as PhoneHandlers from "./PhoneHandlers.ts"
 
 /**
- * How the router has to be set up for these routes: a user id of 200 code points is up to 2,400 characters in a path.
+ * How the router has to be set up for these routes: a user id of 200 code points is up to 2,400 characters in a path, and
+ * a path has one spelling, so that a rule of a proxy in front means what it says.
  *
  * @category options
  * @since 0.1.0
  */
-export const routerConfig = { maxParamLength: 16_384 } as const
+export const routerConfig = {
+  maxParamLength: 16_384,
+  caseSensitive: true,
+  ignoreTrailingSlash: false,
+  ignoreDuplicateSlashes: false
+} as const
 
 /**
  * @category layers

@@ -6,7 +6,7 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import { type ClaimedMessage, Outbox, type Settlement } from "../core/Outbox.ts"
+import { type ClaimedMessage, Outbox, type OutboxMessage, type Settlement } from "../core/Outbox.ts"
 import { Users } from "../core/Users.ts"
 import { UserStore } from "../core/UserStore.ts"
 import { assertSame } from "./internal/Same.ts"
@@ -56,7 +56,10 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const { now } = yield* freshlyQueued(3)
         const outbox = yield* Outbox
         const claimed = yield* claim(now, 3)
-        for (const [index, settlement] of settlements(now).filter(({ _tag }) => _tag !== "Retry").entries()) {
+        for (
+          const [index, settlement] of settlements(now).filter(({ _tag }) => _tag !== "Retry" && _tag !== "Released")
+            .entries()
+        ) {
           assert.isTrue(yield* outbox.settle(claimed[index]!, settlement))
           for (const again of settlements(now)) assert.isFalse(yield* outbox.settle(claimed[index]!, again))
         }
@@ -74,6 +77,34 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         assertSame(yield* claim(DateTime.subtract(at, { milliseconds: 1 }), 1), [])
         const [second] = yield* claim(at, 1)
         assert.strictEqual(second?.attempts, 1)
+      }))
+
+    it.effect("counts no attempt for a message that is released", () =>
+      Effect.gen(function*() {
+        const { now } = yield* freshlyQueued(1)
+        const outbox = yield* Outbox
+        const [first] = yield* claim(now, 1)
+        const at = DateTime.add(now, { seconds: 5 })
+        assert.isTrue(yield* outbox.settle(first!, { _tag: "Released", at, reason: "test" }))
+        assert.isFalse(yield* outbox.settle(first!, { _tag: "Released", at, reason: "test" }))
+        assertSame(yield* claim(DateTime.subtract(at, { milliseconds: 1 }), 1), [])
+        const [second] = yield* claim(at, 1)
+        assert.strictEqual(second?.attempts, 0)
+      }))
+
+    it.effect("takes notices too, which are no event when they are sent", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const outbox = yield* Outbox
+        const { now } = yield* freshlyQueued(0)
+        const user = yield* register()
+        const change = settingNumber(user, numberOf(1), now)
+        const notice: OutboxMessage = { ...change.messages[0]!, kind: "notice", codeId: undefined }
+        yield* Effect.flatMap(store.commit({ ...change, messages: [notice] }), committed)
+        const [message] = yield* claim(now, 1)
+        assertSame(withoutLease(message!), notice)
+        assert.isTrue(yield* outbox.settle(message!, { _tag: "Sent", at: now, receipt: undefined }))
+        assert.strictEqual((yield* store.history(user.userId)).length, change.events.length)
       }))
 
     it.effect("records in the user's log that a code was sent, in the same step", () =>
@@ -133,6 +164,7 @@ const withoutLease = ({ attempts: _, leaseToken: __, ...message }: ClaimedMessag
 const settlements = (at: DateTime.Utc): ReadonlyArray<Settlement> => [
   { _tag: "Sent", at, receipt: undefined },
   { _tag: "Retry", at, reason: "test" },
+  { _tag: "Released", at, reason: "test" },
   { _tag: "Dead", reason: "test" },
   { _tag: "Dropped", reason: "test" }
 ]

@@ -108,6 +108,15 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         }
       }))
 
+    it.effect("keeps a language that was updated after the user was loaded", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const registered = yield* register({ language: "de" })
+        yield* Users.use((users) => users.update(registered.userId, { language: "fr" }))
+        yield* Effect.flatMap(store.commit(settingNumber(registered, numberOf(1), yield* DateTime.now)), committed)
+        assert.strictEqual((yield* store.load(registered.userId))?.language, "fr")
+      }))
+
     it.effect("charges counters up to their limit, then says until when, and leaves no trace", () =>
       Effect.gen(function*() {
         const store = yield* UserStore

@@ -85,7 +85,7 @@ for (const [name, layer] of Object.entries(runtimes)) {
           for (const neighbour of [steps[index - 1], maker, steps[index + 1]]) {
             if (neighbour === undefined) continue
             assert.isTrue(yield* neighbour.matches(code, made, binding))
-            assert.strictEqual(Redacted.value((yield* neighbour.open(box, sealBinding)).code), "123456")
+            assertSame(yield* neighbour.open(box, sealBinding), body)
           }
         }
         const made = yield* before.digest(code, binding)
@@ -111,6 +111,10 @@ for (const [name, layer] of Object.entries(runtimes)) {
           recipient: body.recipient,
           code: body.code
         })
+
+        const notice: CodeVault.MessageBody = { kind: "notice", recipient: number, language: "fr" }
+        const noticeBinding = { ...sealBinding, codeId: undefined }
+        assertSame(yield* open(yield* seal(notice, noticeBinding), noticeBinding), notice)
 
         const decipher = createDecipheriv("aes-256-gcm", derived(1, "seal"), one.sealed.subarray(0, 12))
         decipher.setAAD(joined("message", "message-1", "ada", "code-1", "k1"))

@@ -134,6 +134,8 @@ export const numbers: ReadonlyArray<SetPhoneCase> = [
   accepted("+41791112233 ext. 5", number),
   accepted("\uFF0B41791112233", number),
   accepted("+\u0664\u0661\u0667\u0669\u0661\u0661\u0661\u0662\u0662\u0663\u0663", number),
+  accepted("tel:+41-79-111-22-33", number),
+  accepted("\u202A+41 79 111 22 33\u202C", number),
   accepted("+1 415 555 2671", "+14155552671"),
   accepted("+39 347 123 4567", "+393471234567"),
   accepted(`${number}${" ".repeat(200 - number.length)}`, number),

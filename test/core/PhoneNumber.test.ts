@@ -46,7 +46,8 @@ describe("PhoneNumber", () => {
     ["+4915123456789", { ...mobile, regions: ["CH", "LI"] }, "RegionRefused"],
     ["+41791112233", { ...mobile, regions: [] }, "RegionRefused"],
     ["+881612345678", { ...anything, regions: ["CH"] }, "RegionRefused"],
-    ["+4915123456789", { accept: "parsable", regions: ["CH"] }, "RegionRefused"]
+    ["+4915123456789", { accept: "parsable", regions: ["CH"] }, "RegionRefused"],
+    ["+447700900123", { accept: "parsable", regions: ["GB"] }, "+447700900123"]
   ]
   for (const [text, policy, result] of written) {
     it(`makes ${result} of ${text} under ${JSON.stringify(policy)}`, () => {

@@ -155,7 +155,42 @@ describe("SmsDelivery", () => {
     Effect.gen(function*() {
       const never = notifier(() => Effect.die("handed over"))
       const settlement = yield* settlementOf(never, { keyId: "newer", attempts: 50 })
-      assert.strictEqual(settlement._tag === "Retry" && settlement.reason, "unknown key")
+      assert.deepStrictEqual(settlement, { _tag: "Released", at: DateTime.makeUnsafe(5000), reason: "unknown key" })
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("tries again after a bug in a provider, and tells of it without what it said", () =>
+    Effect.gen(function*() {
+      const settlement = yield* settlementOf(notifier(() => Effect.die(new RangeError("+41791112233"))))
+      assert.deepStrictEqual(settlement, { _tag: "Retry", at: DateTime.makeUnsafe(1000), reason: "bug" })
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("delivers the others when one message cannot be settled", () =>
+    Effect.gen(function*() {
+      const { message } = yield* oneMessage
+      const vault = yield* CodeVault.CodeVault
+      const others = yield* Effect.forEach(["a", "b"], (messageId) =>
+        Effect.map(
+          vault.seal({ kind: "notice", recipient }, { messageId, userId: message.userId, codeId: undefined }),
+          (box) => ({ ...message, ...box, messageId, codeId: undefined })
+        ))
+      const release = yield* Deferred.make<void>()
+      const settled: Array<string> = []
+      const outbox = Outbox.Outbox.of({
+        claim: () => Effect.succeed([message, ...others]),
+        settle: ({ messageId }) =>
+          messageId === message.messageId
+            ? Effect.andThen(Deferred.succeed(release, undefined), Effect.die("settling met a bug"))
+            : Effect.sync(() => settled.push(messageId) > 0)
+      })
+      const slowFor = notifier(({ messageId }) =>
+        messageId === message.messageId ? Effect.succeed("at once") : Effect.as(Deferred.await(release), "late")
+      )
+      const { deliverDue } = yield* SmsDelivery.make().pipe(
+        Effect.provideService(Outbox.Outbox, outbox),
+        Effect.provideService(SmsNotifier.SmsNotifier, slowFor)
+      )
+      assert.strictEqual(yield* deliverDue, 3)
+      assert.deepStrictEqual(settled.toSorted(), ["a", "b"])
     }).pipe(Effect.provide(layers)))
 
   it.effect("gives up on a message that was tampered with or moved to another row", () =>
@@ -173,7 +208,7 @@ describe("SmsDelivery", () => {
       }
     }).pipe(Effect.provide(layers)))
 
-  it.effect("goes on after the outbox could not be reached, and on shutdown finishes what is in hand", () =>
+  it.effect("goes on after the outbox met a bug and could not be reached, and on shutdown finishes what is in hand", () =>
     Effect.gen(function*() {
       const { message, settled } = yield* oneMessage
       const [handedOver, provider] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
@@ -181,9 +216,9 @@ describe("SmsDelivery", () => {
       const outbox = Outbox.Outbox.of({
         claim: () =>
           Effect.suspend(() => {
-            claims++
-            if (claims === 1) return Effect.fail(new Errors.Unavailable({ cause: "down" }))
-            return Effect.succeed(claims === 2 ? [message] : [])
+            if (claims++ === 0) return Effect.die("a bug")
+            if (claims === 2) return Effect.fail(new Errors.Unavailable({ cause: "down" }))
+            return Effect.succeed(claims === 3 ? [message] : [])
           }),
         settle: (_, settlement) => Effect.sync(() => settled.push(settlement) > 0)
       })
@@ -199,7 +234,7 @@ describe("SmsDelivery", () => {
         ),
         scope
       )
-      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("5 seconds")
       yield* Deferred.await(handedOver)
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
       assert.deepStrictEqual(settled, [])
@@ -209,6 +244,29 @@ describe("SmsDelivery", () => {
       const claimsAtEnd = claims
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(claims, claimsAtEnd)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("gives the message in hand back when a shutdown has waited long enough", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf, settled } = yield* oneMessage
+      const handedOver = yield* Deferred.make<void>()
+      const hanging = notifier(() => Effect.andThen(Deferred.succeed(handedOver, undefined), Effect.never))
+      const scope = yield* Scope.make()
+      yield* Layer.buildWithScope(
+        SmsDelivery.layer({ shutdownTimeout: "3 seconds" }).pipe(
+          Layer.provide(Layer.succeed(Outbox.Outbox, outboxOf(message))),
+          Layer.provide(Layer.succeed(SmsNotifier.SmsNotifier, hanging)),
+          Layer.provide(layers)
+        ),
+        scope
+      )
+      yield* Deferred.await(handedOver)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(settled, [])
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(settled, [{ _tag: "Released", at: DateTime.makeUnsafe(3000), reason: "shutdown" }])
     }).pipe(Effect.provide(layers)))
 
   it.effect("says one minute as long as there is any", () =>

@@ -4,19 +4,30 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { Unavailable } from "../../core/Errors.ts"
 
 /** How long a statement may take, locks included. */
-const patience = "10 seconds"
+const statementTimeout = "10 seconds"
 
-/** Bounds an effect in time and maps its failures. A row that does not decode is a bug, not an outage. */
+const tryAgain = Schedule.exponential("5 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 8 }))
+
+const isRolledBack = (error: { readonly _tag: string }): boolean =>
+  isSqlError(error) && (error.reason._tag === "SerializationError" || error.reason._tag === "DeadlockError")
+
+/**
+ * Bounds an effect in time and maps its failures. A row that does not decode is a bug, not an outage.
+ *
+ * What PostgreSQL rolled back to keep others apart, under a stricter isolation level or in a deadlock, runs again.
+ */
 export const orUnavailable = <A, E extends SqlError | Schema.SchemaError | Cause.NoSuchElementError, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, Unavailable, R> =>
   effect.pipe(
-    Effect.timeout(patience),
+    Effect.retry({ while: isRolledBack, schedule: tryAgain }),
+    Effect.timeout(statementTimeout),
     Effect.catch((error): Effect.Effect<never, Unavailable> => {
       switch (error._tag) {
         case "SqlError":

@@ -17,7 +17,7 @@ import {
   Unavailable,
   UserNotInitialized
 } from "../Errors.ts"
-import { identifierRule, isStorable, textRule, UserId } from "../UserId.ts"
+import { isStorable, lengthRule, textRule, UserId } from "../UserId.ts"
 import type { UserPhone } from "../UserPhone.ts"
 import { type Commit, type Details, type RecordedAnswer, UserStore } from "../UserStore.ts"
 import * as UserQueue from "./UserQueue.ts"
@@ -25,7 +25,8 @@ import * as UserQueue from "./UserQueue.ts"
 /** The commit met a change by someone else: load again and decide anew. */
 export class LostRace extends Schema.TaggedError<LostRace>()("LostRace", {}) {}
 
-const mostTries = 10
+/** How often a lost race is run again. */
+const maxRetries = 10
 
 export class PhoneCommand extends Context.Service<PhoneCommand, {
   /**
@@ -52,7 +53,7 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
   Effect.gen(function*() {
     const access = yield* Access
     const store = yield* UserStore
-    const queue = yield* UserQueue.UserQueue
+    const { inTurn } = yield* UserQueue.make
 
     const authorized = Effect.fnUntraced(function*(actor: Actor["Service"], userId: UserId, privileged: boolean) {
       const self = actor.userId === userId
@@ -75,7 +76,7 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
           Effect.flatMap(work),
           Effect.retry({ while: isLostRace, schedule: tryAgain }),
           Effect.catchIf(isLostRace, () => Effect.fail(new Unavailable({ cause: "lost too many races" }))),
-          queue.inTurn(userId)
+          inTurn(userId)
         )
       }),
       commit: Effect.fnUntraced(function*(commit) {
@@ -93,13 +94,13 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
       })
     })
   })
-).pipe(Layer.provide(UserQueue.layer))
+)
 
 const isLostRace = Schema.is(LostRace)
 
 const tryAgain = Schedule.min([Schedule.exponential("2 millis"), Schedule.spaced("50 millis")]).pipe(
   Schedule.jittered,
-  Schedule.upTo({ times: mostTries - 1 })
+  Schedule.upTo({ times: maxRetries })
 )
 
 /**
@@ -108,7 +109,7 @@ const tryAgain = Schedule.min([Schedule.exponential("2 millis"), Schedule.spaced
 export const checkUserId = (request: string, userId: string): Effect.Effect<UserId, InvalidArgument> => {
   if (isUserId(userId)) return Effect.succeed(userId)
   return Effect.fail(
-    new InvalidArgument({ request, field: "userId", rule: isStorable(userId) ? identifierRule : textRule })
+    new InvalidArgument({ request, field: "userId", rule: isStorable(userId) ? lengthRule : textRule })
   )
 }
 
