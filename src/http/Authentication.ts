@@ -1,17 +1,9 @@
 /**
- * Bearer authentication: the contract of the middleware, and its implementation over `TokenVerifier`. It runs before the
- * body is looked at, so that a stranger learns nothing but that a token is needed.
+ * Bearer authentication as the contract knows it: that a token is needed, and that it makes an `Actor`.
  */
-import * as Effect from "effect/Effect"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
-import { Actor } from "../core/Actor.ts"
-import { Unauthenticated } from "../core/Errors.ts"
-import { TokenVerifier } from "../core/TokenVerifier.ts"
-import { errorResponse } from "./ErrorResponse.ts"
+import type { Actor } from "../core/Actor.ts"
 
 /**
  * @category services
@@ -21,34 +13,3 @@ export class Authentication extends HttpApiMiddleware.Service<Authentication, { 
   "effect-user-phone/http/Authentication",
   { security: { bearer: HttpApiSecurity.bearer } }
 ) {}
-
-/**
- * @category layers
- * @since 0.1.0
- */
-export const layer: Layer.Layer<Authentication, never, TokenVerifier> = Layer.effect(
-  Authentication,
-  Effect.gen(function*() {
-    const verifier = yield* TokenVerifier
-    return Authentication.of({
-      bearer: (httpEffect) =>
-        HttpServerRequest.HttpServerRequest.pipe(
-          Effect.flatMap((request) => bearerToken(request.headers["authorization"])),
-          Effect.flatMap(verifier.verify),
-          Effect.matchEffect({
-            onFailure: errorResponse,
-            onSuccess: (actor) => Effect.provideService(httpEffect, Actor, actor)
-          })
-        )
-    })
-  })
-)
-
-/** The token of an `Authorization` header. */
-const bearerToken = (header: string | undefined): Effect.Effect<Redacted.Redacted, Unauthenticated> => {
-  if (header === undefined) return Effect.fail(new Unauthenticated({ reason: "TokenMissing" }))
-  const [, token] = /^bearer +(\S+) *$/i.exec(header) ?? []
-  return token === undefined
-    ? Effect.fail(new Unauthenticated({ reason: "HeaderMalformed" }))
-    : Effect.succeed(Redacted.make(token, { label: "token" }))
-}

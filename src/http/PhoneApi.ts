@@ -14,6 +14,12 @@ const Text200 = Schema.String.check(Schema.isBetweenCodePoints(1, 200))
 /** A protobuf message without members: `{}`. */
 export const EmptyMessage = Schema.Record(Schema.String, Schema.Unknown).annotate({ message: "must be an object" })
 
+/** The rule of the choice between `sendCode`, `returnCode` and `isVerified`. */
+export const atMostOneVerification = (body: object) => {
+  const [first, second] = ["sendCode", "returnCode", "isVerified"].filter((key) => key in body)
+  return second === undefined ? undefined : { path: [second], issue: `must not be set together with ${first}` }
+}
+
 /**
  * The choice of how a number is proven: at most one member. None means `sendCode`.
  *
@@ -33,7 +39,7 @@ export const SetPhoneBody = Schema.Struct({
       description: "true: the number counts as verified and there is no code; needs user.write. false: as sendCode."
     })
   )
-}).annotate({ identifier: "SetPhoneRequest" })
+}).check(Schema.makeFilter(atMostOneVerification)).annotate({ identifier: "SetPhoneRequest" })
 
 const Details = Schema.Struct({
   sequence: Schema.String.annotate({ description: "The user's sequence after this change, a 64-bit number." }),

@@ -13,7 +13,7 @@ import type { Details } from "../core/UserStore.ts"
 import type { Verification } from "../core/Verification.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 import * as JsonBody from "./JsonBody.ts"
-import { EmptyMessage, PhoneApi } from "./PhoneApi.ts"
+import { atMostOneVerification, EmptyMessage, PhoneApi } from "./PhoneApi.ts"
 
 /**
  * @category handlers
@@ -60,10 +60,7 @@ const decodeSetPhone = JsonBody.decoder(
     sendCode: Schema.optionalKey(EmptyMessage),
     returnCode: Schema.optionalKey(EmptyMessage),
     isVerified: Schema.optionalKey(Schema.Boolean.annotate({ message: "must be true or false" }))
-  }).annotate({ message: "the body must be an object" }).check(Schema.makeFilter((body) => {
-    const [first, second] = (["sendCode", "returnCode", "isVerified"] as const).filter((key) => key in body)
-    return second === undefined ? undefined : { path: [second], issue: `must not be set together with ${first}` }
-  }))
+  }).annotate({ message: "the body must be an object" }).check(Schema.makeFilter(atMostOneVerification))
 )
 
 const verificationOf = (returnCode: boolean, isVerified: boolean | undefined): Verification => ({

@@ -5,7 +5,7 @@
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
 import * as Layer from "effect/Layer"
-import * as Authentication from "./Authentication.ts"
+import * as BearerAuthentication from "./BearerAuthentication.ts"
 import * as Fallback from "./Fallback.ts"
 import * as Health from "./Health.ts"
 import { PhoneApi } from "./PhoneApi.ts"
@@ -13,7 +13,7 @@ import * as PhoneHandlers from "./PhoneHandlers.ts"
 
 /**
  * How the router has to be set up for these routes: a user id of 200 code points is up to 2,400 characters in a path, and
- * a path has one spelling, so that a rule of a proxy in front means what it says.
+ * case and a last slash count, so that a rule of a proxy in front means what it says.
  *
  * @category options
  * @since 0.1.0
@@ -21,8 +21,7 @@ import * as PhoneHandlers from "./PhoneHandlers.ts"
 export const routerConfig = {
   maxParamLength: 16_384,
   caseSensitive: true,
-  ignoreTrailingSlash: false,
-  ignoreDuplicateSlashes: false
+  ignoreTrailingSlash: false
 } as const
 
 /**
@@ -36,5 +35,5 @@ export const layer = Layer.mergeAll(
   Fallback.layer(PhoneApi, { ...Health.paths, "/openapi.json": "GET", "/docs": "GET" })
 ).pipe(
   Layer.provide(PhoneHandlers.layer),
-  Layer.provide(Authentication.layer)
+  Layer.provide(BearerAuthentication.layer)
 )

@@ -1,7 +1,8 @@
 /**
- * The HTTP layer. `NodeServer` is not among these names, so that a browser can import them.
+ * The HTTP layer, for any runtime. A browser that only calls imports `http/PhoneApi`, which brings nothing of the server.
  */
 export * as Authentication from "./Authentication.ts"
+export * as BearerAuthentication from "./BearerAuthentication.ts"
 export * as ErrorResponse from "./ErrorResponse.ts"
 export * as Fallback from "./Fallback.ts"
 export * as Health from "./Health.ts"

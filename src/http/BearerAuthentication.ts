@@ -1,0 +1,47 @@
+/**
+ * Bearer authentication over `TokenVerifier`. It runs before the body is looked at, so that a stranger learns nothing but
+ * that a token is needed.
+ */
+import * as Effect from "effect/Effect"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { Actor } from "../core/Actor.ts"
+import { Unauthenticated } from "../core/Errors.ts"
+import { TokenVerifier } from "../core/TokenVerifier.ts"
+import { Authentication } from "./Authentication.ts"
+import { errorResponse } from "./ErrorResponse.ts"
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Authentication, never, TokenVerifier> = Layer.effect(
+  Authentication,
+  Effect.gen(function*() {
+    const verifier = yield* TokenVerifier
+    return Authentication.of({
+      bearer: (httpEffect) =>
+        HttpServerRequest.HttpServerRequest.pipe(
+          Effect.flatMap((request) => bearerToken(request.headers["authorization"])),
+          Effect.flatMap(verifier.verify),
+          Effect.matchEffect({
+            onFailure: errorResponse,
+            onSuccess: (actor) => Effect.provideService(httpEffect, Actor, actor)
+          }),
+          // The answer is for this caller alone, and may hold a code.
+          Effect.map(HttpServerResponse.setHeader("cache-control", "no-store"))
+        )
+    })
+  })
+)
+
+/** The token of an `Authorization` header. */
+const bearerToken = (header: string | undefined): Effect.Effect<Redacted.Redacted, Unauthenticated> => {
+  if (header === undefined) return Effect.fail(new Unauthenticated({ reason: "TokenMissing" }))
+  const [, token] = /^bearer +(\S+) *$/i.exec(header) ?? []
+  return token === undefined
+    ? Effect.fail(new Unauthenticated({ reason: "HeaderMalformed" }))
+    : Effect.succeed(Redacted.make(token, { label: "token" }))
+}

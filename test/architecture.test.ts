@@ -1,0 +1,206 @@
+/** The rules that the tree keeps: which folder may import which, no cycles, small files, and a light package root. */
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime } from "effect"
+import { execFileSync } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+import { dirname, join, relative, resolve } from "node:path"
+import * as Errors from "../src/core/Errors.ts"
+import * as Status from "../src/http/Status.ts"
+
+const root = resolve(import.meta.dirname, "..")
+
+const filesIn = (folder: string): ReadonlyArray<string> =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") && !name.includes("node_modules"))
+    .map((name) => join(folder, name))
+
+/** What a source file imports: files of this project by their path, anything else by its name. */
+const importsOf = (file: string, source = readFileSync(join(root, file), "utf8")): ReadonlyArray<string> =>
+  Array.from(
+    source.matchAll(/^(?:import|export)\s+(?:[\w$*{},\s]+?\sfrom\s+)?["']([^"'\n]+)["']|import\(["']([^"']+)["']\)/gm),
+    (match) => {
+      const name = match[1] ?? match[2]!
+      return name.startsWith(".") ? relative(root, resolve(root, dirname(file), name)) : name
+    }
+  )
+
+/** What the files of a folder may import. */
+const arrows: Readonly<Record<string, (name: string) => boolean>> = {
+  "src/core": (name) =>
+    name.startsWith("src/core/") || name === "libphonenumber-js/max" ||
+    (/^effect\//.test(name) && !/^effect\/(http|http-api|sql|rpc|net|socket)(\/|$)/.test(name)),
+  "src/adapters": (name) => /^src\/(core|adapters)\//.test(name) || /^(effect\/|jose$)/.test(name),
+  "src/testing": (name) => /^src\/(core|testing)\//.test(name) || /^(effect\/|@effect\/vitest$)/.test(name),
+  "src/http": (name) =>
+    /^src\/(core|http)\//.test(name) || /^effect\//.test(name) || /^@effect\/platform-node\//.test(name) ||
+    name.startsWith("node:")
+}
+
+const violations = (folder: string, files: ReadonlyArray<readonly [file: string, imports: ReadonlyArray<string>]>) =>
+  files.flatMap(([file, imports]) =>
+    imports.filter((name) => !arrows[folder]!(name)).map((name) => `${file} -> ${name}`)
+  )
+
+const cycles = (graph: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  const done = new Set<string>()
+  const visit = (file: string, path: ReadonlyArray<string>) => {
+    if (path.includes(file)) return void found.push([...path.slice(path.indexOf(file)), file].join(" -> "))
+    if (done.has(file)) return
+    for (const next of graph.get(file) ?? []) visit(next, [...path, file])
+    done.add(file)
+  }
+  for (const file of graph.keys()) visit(file, [])
+  return found
+}
+
+const sources = filesIn("src")
+const graph = new Map(sources.map((file) => [file, importsOf(file)]))
+
+describe("the architecture", () => {
+  for (const folder of Object.keys(arrows)) {
+    it(`lets ${folder} import what it may, and nothing else`, () => {
+      const files = sources.filter((file) => file.startsWith(`${folder}/`))
+      assert.isNotEmpty(files)
+      assert.deepStrictEqual(violations(folder, files.map((file) => [file, graph.get(file)!])), [])
+    })
+  }
+
+  it("would notice an import against an arrow, however it is written", () => {
+    const source =
+      `import * as Fs from "node:fs"\nimport type { X } from "../adapters/Memory.ts"\nexport * from "effect/http"
+const lazy = import("jose")\nimport "../http/Status.ts"\nimport {\n  a,\n  b\n} from "pg"\nimport * as Effect from "effect/Effect"`
+    assert.deepStrictEqual(violations("src/core", [["src/core/X.ts", importsOf("src/core/X.ts", source)]]), [
+      "src/core/X.ts -> node:fs",
+      "src/core/X.ts -> src/adapters/Memory.ts",
+      "src/core/X.ts -> effect/http",
+      "src/core/X.ts -> jose",
+      "src/core/X.ts -> src/http/Status.ts",
+      "src/core/X.ts -> pg"
+    ])
+  })
+
+  it("keeps node: and platform modules out of all of src/http but the compositions for Node", () => {
+    const node = sources.filter((file) =>
+      file.startsWith("src/http/") && graph.get(file)!.some((name) => /^node:|platform-node/.test(name))
+    )
+    assert.deepStrictEqual(node, ["src/http/NodeServer.ts"])
+  })
+
+  it("has no cycles", () => {
+    assert.deepStrictEqual(cycles(graph), [])
+    assert.deepStrictEqual(cycles(new Map([["a", ["b"]], ["b", ["c"]], ["c", ["b"]]])), ["b -> c -> b"])
+  })
+
+  it("has no hand-written file over 300 lines, and a median under 130", () => {
+    const sizes = [...sources, ...filesIn("examples")].map((file) => ({
+      file,
+      lines: readFileSync(join(root, file), "utf8").split("\n").length - 1
+    })).toSorted((a, b) => a.lines - b.lines)
+    assert.deepStrictEqual(sizes.filter(({ lines }) => lines > 300), [])
+    assert.isBelow(sizes[Math.floor(sizes.length / 2)]!.lines, 130)
+  })
+
+  it("starts every file with a comment on what it is", () => {
+    const silent = sources.filter((file) => !readFileSync(join(root, file), "utf8").startsWith("/**\n * "))
+    assert.deepStrictEqual(silent, [])
+  })
+
+  it("imports modules of effect, never its barrels", () => {
+    const barrels = sources.flatMap((file) =>
+      graph.get(file)!.filter((name) => /^effect(\/[a-z-]+)?$/.test(name)).map((name) => `${file} -> ${name}`)
+    )
+    assert.deepStrictEqual(barrels, [])
+  })
+})
+
+/** The modules that importing this one loads, in a process of its own. */
+const loadedBy = (specifier: string): ReadonlyArray<string> => {
+  const script = `
+    import { registerHooks } from "node:module"
+    const loaded = []
+    registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context) } })
+    await import(${JSON.stringify(specifier)})
+    console.log(JSON.stringify(loaded))`
+  return JSON.parse(
+    execFileSync(process.execPath, ["--input-type=module", "-e", script], { cwd: root, encoding: "utf8" })
+  )
+}
+
+const packagesOf = (loaded: ReadonlyArray<string>) =>
+  new Set(
+    loaded.map((url) =>
+      url.startsWith("node:") ? url : /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? "effect-user-phone"
+    )
+  )
+
+describe("the package", () => {
+  it("loads effect and libphonenumber-js at its root, and nothing of Node or of an optional peer", () => {
+    assert.deepStrictEqual([...packagesOf(loadedBy("effect-user-phone"))].toSorted(), [
+      "effect",
+      "effect-user-phone",
+      "libphonenumber-js"
+    ])
+  })
+
+  it("would notice a module of Node or an optional peer", () => {
+    const packages = packagesOf(loadedBy("effect-user-phone/adapters/JoseTokenVerifier"))
+    assert.isTrue(packages.has("jose"))
+    assert.isTrue(
+      [...packagesOf(loadedBy("effect-user-phone/http/NodeServer"))].some((name) => name.startsWith("node:"))
+    )
+  })
+
+  it("gives a browser its contract without the server", () => {
+    const loaded = loadedBy("effect-user-phone/http/PhoneApi")
+    assert.deepStrictEqual([...packagesOf(loaded)].toSorted(), ["effect", "effect-user-phone"])
+    assert.deepStrictEqual(
+      loaded.filter((url) => !url.includes("node_modules")).map((url) => url.slice(url.indexOf("/dist/") + 6))
+        .toSorted(),
+      ["http/Authentication.js", "http/PhoneApi.js"]
+    )
+  })
+
+  it("lets nobody import its internal modules", () => {
+    const internal = sources.filter((file) => file.includes("/internal/"))
+    assert.isNotEmpty(internal)
+    for (const file of internal) {
+      const specifier = file.replace(/^src/, "effect-user-phone").replace(/\.ts$/, "")
+      assert.throws(() => import.meta.resolve(specifier), /not defined by "exports"|ERR_PACKAGE_PATH_NOT_EXPORTED/)
+    }
+    assert.doesNotThrow(() => import.meta.resolve("effect-user-phone/adapters/Memory"))
+  })
+
+  it("says of every error of the core what it is on the wire", () => {
+    const samples: Readonly<Record<keyof typeof Errors, object>> = {
+      Unauthenticated: { reason: "TokenInvalid" },
+      PermissionDenied: {},
+      NotFound: {},
+      InvalidArgument: { request: "SetPhoneRequest", field: "phone", rule: "rule" },
+      InvalidPhoneNumber: { reason: "NotValid" },
+      UserNotInitialized: {},
+      PhoneNotChanged: {},
+      TooManyRequests: { reason: "CODES_PER_NUMBER", until: DateTime.makeUnsafe(10_001) },
+      IdempotencyKeyReused: {},
+      Unavailable: { cause: "PostgreSQL: ConnectionError" }
+    }
+    assert.deepStrictEqual(Object.keys(samples).toSorted(), Object.keys(Errors).toSorted())
+    const wire = Object.entries(Errors).map(([name, Class]) => {
+      const error = new (Class as new(fields: object) => Status.CallerError)(samples[name as keyof typeof Errors])
+      const { code, httpStatus, message, retryAfter } = Status.of(error, DateTime.makeUnsafe(1000))
+      return [httpStatus, code, message, retryAfter]
+    })
+    assert.sameDeepMembers(wire, [
+      [401, 16, "Token is invalid (AUTH-7fs1e)", undefined],
+      [403, 7, "No matching permissions found (AUTH-AWfge)", undefined],
+      [404, 5, "Phone not found (COMMAND-ieJ2e)", undefined],
+      [400, 3, "invalid SetPhoneRequest.Phone: rule", undefined],
+      [400, 3, "Phone is invalid (PHONE-so0wa)", undefined],
+      [400, 9, "User is not yet initialized (COMMAND-uz0Uu)", undefined],
+      [400, 9, "Phone not changed (COMMAND-Uch5e)", undefined],
+      [429, 8, "Too many requests", 10],
+      [400, 3, "the idempotency key was used for another request", undefined],
+      [503, 14, "the service is unavailable, try again later", 1]
+    ])
+  })
+})

@@ -1,0 +1,407 @@
+/** What surrounds the operations: bodies, headers, routes and probes over real HTTP. */
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
+import { HttpApiClient } from "effect/http-api"
+import { SqlClient } from "effect/sql"
+import { request as httpRequest } from "node:http"
+import { connect } from "node:net"
+import { OrganizationId, UserId } from "../../src/core/UserId.ts"
+import { Users } from "../../src/core/Users.ts"
+import { PhoneApi } from "../../src/http/index.ts"
+import * as TestServer from "../fixtures/TestServer.ts"
+
+const organization = "acme"
+const token = TestServer.TestServer.use((server) =>
+  server.token({ userId: "admin", organization, grants: { [organization]: ["user.write"] } })
+)
+
+const newUser = Effect.gen(function*() {
+  const userId = UserId.make(crypto.randomUUID())
+  yield* Users.use((users) =>
+    users.register({ userId, resourceOwner: OrganizationId.make(organization), kind: "human", state: "active" })
+  )
+  return userId
+})
+
+interface Sent {
+  readonly method?: string
+  readonly path?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array
+}
+
+/** Sends exactly these bytes and headers; `fetch` would change some. */
+const send = Effect.fnUntraced(function*({ body, headers, method = "POST", path = "/" }: Sent) {
+  const { url } = yield* TestServer.TestServer
+  return yield* Effect.callback<
+    { readonly status: number; readonly headers: Record<string, unknown>; readonly text: string }
+  >(
+    (resume) => {
+      const request = httpRequest(`${url}${path}`, { method, headers: headers ?? {} }, (response) => {
+        const chunks: Array<Buffer> = []
+        response.on("data", (chunk) => chunks.push(chunk))
+        response.on("end", () =>
+          resume(Effect.succeed({
+            status: response.statusCode!,
+            headers: response.headers,
+            text: Buffer.concat(chunks).toString()
+          })))
+      })
+      request.on("error", () => {})
+      request.end(body)
+    }
+  )
+})
+
+/** A SetPhone for a new user with any body; with its number of events afterwards. */
+const setPhone = Effect.fnUntraced(
+  function*(body: string | Uint8Array, headers: Readonly<Record<string, string>> = {}) {
+    const userId = yield* newUser
+    const { status, text, ...rest } = yield* send({
+      path: `/v2/users/${userId}/phone`,
+      headers: { authorization: `Bearer ${yield* token}`, "content-type": "application/json", ...headers },
+      body
+    })
+    const sql = yield* SqlClient.SqlClient
+    const events = yield* sql`SELECT 1 FROM user_phone.events WHERE user_id = ${userId}`
+    return { status, body: JSON.parse(text) as any, headers: rest.headers, events: events.length }
+  }
+)
+
+const good = { phone: "+41791112233", returnCode: {} }
+
+layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("the HTTP envelope", (it) => {
+  const unread = (rule: string) => ({
+    code: 3,
+    message: `invalid SetPhoneRequest: ${rule}`,
+    details: [{
+      "@type": "type.googleapis.com/google.rpc.BadRequest",
+      fieldViolations: [{ field: "", description: rule }]
+    }]
+  })
+  const member = (field: string, rule: string) => ({
+    code: 3,
+    message: `invalid SetPhoneRequest.${field.charAt(0).toUpperCase()}${field.slice(1)}: ${rule}`,
+    details: [{ "@type": "type.googleapis.com/google.rpc.BadRequest", fieldViolations: [{ field, description: rule }] }]
+  })
+  const json = JSON.stringify
+  const length = member("phone", "value length must be between 1 and 200 runes, inclusive")
+
+  const refused: ReadonlyArray<readonly [name: string, body: string | Uint8Array, answer: unknown]> = [
+    ["no JSON", "phone=+41791112233", unread("the body must be JSON")],
+    ["a truncated body", json(good).slice(0, -3), unread("the body must be JSON")],
+    ["two JSON values", `${json(good)}${json(good)}`, unread("the body must be JSON")],
+    [
+      "bytes that are not UTF-8",
+      Uint8Array.from([...Buffer.from("{\"phone\":\""), 0xFF, 0xFE, 0x22, 0x7D]),
+      unread(
+        "the body must be UTF-8"
+      )
+    ],
+    ["an array", json([good]), unread("the body must be an object")],
+    ["null", "null", unread("the body must be an object")],
+    ["a number", "5", unread("the body must be an object")],
+    ["a string", "\"+41791112233\"", unread("the body must be an object")],
+    ["nothing", "", length],
+    ["an empty object", "{}", length],
+    ["a null phone", json({ ...good, phone: null }), length],
+    ["a phone that is a number", json({ ...good, phone: 41791112233 }), member("phone", "must be a string")],
+    ["a phone that is true", json({ ...good, phone: true }), member("phone", "must be a string")],
+    ["a phone that is a list", json({ ...good, phone: ["+41791112233"] }), member("phone", "must be a string")],
+    ["a phone that is an object", json({ ...good, phone: {} }), member("phone", "must be a string")],
+    [
+      "an isVerified that is a string",
+      json({ phone: good.phone, isVerified: "true" }),
+      member(
+        "isVerified",
+        "must be true or false"
+      )
+    ],
+    ["a sendCode that is true", json({ phone: good.phone, sendCode: true }), member("sendCode", "must be an object")],
+    [
+      "a returnCode that is a list",
+      json({ phone: good.phone, returnCode: [] }),
+      member("returnCode", "must be an object")
+    ],
+    [
+      "two options in snake_case",
+      json({ phone: good.phone, send_code: {}, is_verified: false }),
+      member(
+        "isVerified",
+        "must not be set together with sendCode"
+      )
+    ],
+    [
+      "a member in both spellings",
+      json({ ...good, return_code: {} }),
+      member(
+        "returnCode",
+        "must not be given as returnCode and as return_code at once"
+      )
+    ]
+  ]
+  for (const [name, body, answer] of refused) {
+    it.effect(`refuses ${name}, and writes nothing`, () =>
+      Effect.gen(function*() {
+        const response = yield* setPhone(body)
+        assert.deepStrictEqual(response.body, answer)
+        assert.strictEqual(response.status, 400)
+        assert.strictEqual(response.events, 0)
+      }))
+  }
+
+  const accepted: ReadonlyArray<readonly [name: string, body: unknown, headers?: Readonly<Record<string, string>>]> = [
+    ["snake_case", { phone: good.phone, return_code: {} }],
+    ["null for what is not set", { ...good, sendCode: null, isVerified: null, is_verified: null }],
+    ["members that it does not know", { ...good, nickname: "x", verification: { sendCode: {} }, returnCode: { a: 1 } }],
+    ["a user id in the body, which the path overrides", { ...good, userId: "someone else" }],
+    [
+      "a member named __proto__",
+      JSON.parse("{\"phone\":\"+41791112233\",\"returnCode\":{},\"__proto__\":{\"isVerified\":true}}")
+    ],
+    ["a content type with a charset", good, { "content-type": "Application/JSON; charset=utf-8" }]
+  ]
+  for (const [name, body, headers] of accepted) {
+    it.effect(`takes ${name}`, () =>
+      Effect.gen(function*() {
+        const response = yield* setPhone(json(body), headers)
+        assert.strictEqual(response.status, 200)
+        assert.match(response.body.verificationCode, /^\d{6}$/)
+        assert.strictEqual(response.headers["cache-control"], "no-store")
+      }))
+  }
+
+  it.effect("takes JSON without a content type", () =>
+    Effect.gen(function*() {
+      const userId = yield* newUser
+      const { status } = yield* send({
+        path: `/v2/users/${userId}/phone`,
+        headers: { authorization: `Bearer ${yield* token}` },
+        body: json(good)
+      })
+      assert.strictEqual(status, 200)
+    }))
+
+  for (
+    const type of [
+      "text/plain",
+      "application/x-www-form-urlencoded",
+      "application/jsonp",
+      "application/grpc",
+      "",
+      "*/*"
+    ]
+  ) {
+    it.effect(`answers 415 to the content type ${json(type)}`, () =>
+      Effect.gen(function*() {
+        const response = yield* setPhone(json(good), { "content-type": type })
+        assert.deepStrictEqual(response.body, { code: 3, message: "the content type must be application/json" })
+        assert.strictEqual(response.status, 415)
+        assert.strictEqual(response.events, 0)
+      }))
+  }
+
+  const tooLarge = { code: 8, message: "the request body is larger than this service reads" }
+  for (const [name, headers] of [["with its length", {}], ["in chunks", { "transfer-encoding": "chunked" }]] as const) {
+    it.effect(`answers 413 to a body of 10 MB ${name}`, () =>
+      Effect.gen(function*() {
+        const body = json({ ...good, padding: "x".repeat(10_000_000) })
+        const length = "transfer-encoding" in headers ? {} : { "content-length": String(body.length) }
+        const response = yield* setPhone(body, { ...headers, ...length })
+        assert.deepStrictEqual(response.body, tooLarge)
+        assert.strictEqual(response.status, 413)
+        assert.strictEqual(response.events, 0)
+      }))
+  }
+
+  it.effect("reads bodies of up to 64 KiB", () =>
+    Effect.gen(function*() {
+      const empty = json({ ...good, padding: "" })
+      const fits = yield* setPhone(json({ ...good, padding: "x".repeat(65_536 - empty.length) }))
+      assert.strictEqual(fits.status, 200)
+      const over = yield* setPhone(json({ ...good, padding: "x".repeat(65_537 - empty.length) }))
+      assert.strictEqual(over.status, 413)
+    }))
+
+  it.effect("looks at the token before the body, whatever the body", () =>
+    Effect.gen(function*() {
+      for (const body of ["{", json(good), "x".repeat(100_000)]) {
+        const { status, text } = yield* send({
+          path: "/v2/users/ada/phone",
+          headers: { "content-type": "text/plain" },
+          body
+        })
+        assert.deepStrictEqual(JSON.parse(text), { code: 16, message: "auth header missing" })
+        assert.strictEqual(status, 401)
+      }
+    }))
+
+  const unknown = { code: 5, message: "Not Found" }
+  const unknownPaths = [
+    "/",
+    "/v2",
+    "/v2/users",
+    "/v2/users//phone",
+    "/v2/users/a/b/phone",
+    "/v2/users/ada/phone/",
+    "/V2/users/ada/phone",
+    "/v3/users/ada/phone",
+    "/v2/users/ada/phones"
+  ]
+  for (const path of unknownPaths) {
+    it.effect(`does not know ${path}`, () =>
+      Effect.gen(function*() {
+        for (const method of ["GET", "POST"]) {
+          const { headers, status, text } = yield* send({ method, path })
+          assert.deepStrictEqual(JSON.parse(text), unknown)
+          assert.strictEqual(status, 404)
+          assert.strictEqual(headers["content-type"], "application/json")
+        }
+      }))
+  }
+
+  it.effect("answers 405 with the methods that there are", () =>
+    Effect.gen(function*() {
+      for (const method of ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]) {
+        const { headers, status, text } = yield* send({ method, path: "/v2/users/ada/phone?x=1" })
+        assert.strictEqual(status, 405)
+        assert.strictEqual(headers["allow"], "POST")
+        assert.deepStrictEqual(JSON.parse(text), { code: 12, message: "Method Not Allowed" })
+      }
+      assert.strictEqual((yield* send({ method: "POST", path: "/openapi.json" })).headers["allow"], "GET")
+    }))
+
+  it.effect("answers 400 to a path that is not percent-encoded UTF-8", () =>
+    Effect.gen(function*() {
+      for (const id of ["%zz", "%", "%E0%A4%A", "%FF"]) {
+        const { status, text } = yield* send({
+          path: `/v2/users/${id}/phone`,
+          headers: { authorization: `Bearer ${yield* token}` }
+        })
+        assert.deepStrictEqual(JSON.parse(text), { code: 3, message: "the path must be percent-encoded UTF-8" })
+        assert.strictEqual(status, 400)
+      }
+    }))
+
+  it.effect("answers what is no HTTP in the same error shape", () =>
+    Effect.gen(function*() {
+      const { url } = yield* TestServer.TestServer
+      const { hostname, port } = new URL(url)
+      const raw = (text: string) =>
+        Effect.callback<string>((resume) => {
+          let answer = ""
+          const socket = connect(Number(port), hostname, () => socket.write(text))
+          socket.on("data", (chunk) => (answer += chunk.toString()))
+          socket.on("error", () => {})
+          socket.on("close", () => resume(Effect.succeed(answer)))
+        })
+      assert.match(
+        yield* raw("GARBAGE\r\n\r\n"),
+        /^HTTP\/1\.1 400 .*\r\n\r\n\{"code":3,"message":"the request is not HTTP"\}$/s
+      )
+      assert.match(
+        yield* raw(`GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`),
+        /^HTTP\/1\.1 431 .*\{"code":3,"message":"the request's headers are too large"\}$/s
+      )
+    }))
+
+  it.effect("repeats an answer under an idempotency key, says so, and leaves the code out", () =>
+    Effect.gen(function*() {
+      const userId = yield* newUser
+      const headers = {
+        authorization: `Bearer ${yield* token}`,
+        "idempotency-key": "0001",
+        "content-type": "application/json"
+      }
+      const path = `/v2/users/${userId}/phone`
+      const first = yield* send({ path, headers, body: json(good) })
+      const again = yield* send({ path, headers, body: json({ ...good, phone: "+41 79 111 22 33" }) })
+      const { details, verificationCode } = JSON.parse(first.text)
+      assert.isString(verificationCode)
+      assert.deepStrictEqual(JSON.parse(again.text), { details })
+      assert.isUndefined(first.headers["idempotency-replayed"])
+      assert.strictEqual(again.headers["idempotency-replayed"], "true")
+
+      const other = yield* send({ path, headers, body: json({ phone: good.phone }) })
+      assert.strictEqual(other.status, 400)
+      const rule = "the idempotency key was used for another request"
+      assert.deepStrictEqual(JSON.parse(other.text), {
+        code: 3,
+        message: rule,
+        details: [{
+          "@type": "type.googleapis.com/google.rpc.BadRequest",
+          fieldViolations: [{ field: "idempotencyKey", description: rule }]
+        }]
+      })
+      const malformed = yield* setPhone(json(good), { "idempotency-key": "a b" })
+      assert.deepStrictEqual(
+        malformed.body,
+        member("idempotencyKey", "value must be 1 to 255 visible ASCII characters")
+      )
+    }))
+
+  it.effect("describes itself, and can be browsed without the internet", () =>
+    Effect.gen(function*() {
+      const openapi = JSON.parse((yield* send({ method: "GET", path: "/openapi.json" })).text)
+      assert.deepStrictEqual(Object.keys(openapi.paths), ["/v2/users/{userId}/phone", "/v2beta/users/{userId}/phone"])
+      const { post } = openapi.paths["/v2/users/{userId}/phone"]
+      assert.deepStrictEqual(Object.keys(post.responses), [
+        "200",
+        "400",
+        "401",
+        "403",
+        "404",
+        "413",
+        "415",
+        "429",
+        "503"
+      ])
+      assert.deepStrictEqual(post.security, [{ bearer: [] }])
+      assert.deepStrictEqual(Object.keys(openapi.components.schemas.SetPhoneRequest.properties), [
+        "phone",
+        "sendCode",
+        "returnCode",
+        "isVerified"
+      ])
+      const docs = yield* send({ method: "GET", path: "/docs" })
+      assert.strictEqual(docs.status, 200)
+      assert.match(String(docs.headers["content-type"]), /^text\/html/)
+      assert.notMatch(docs.text, /<(script|link)[^>]+(src|href)="https?:/)
+    }))
+
+  it.effect("has a typed client from its contract", () =>
+    Effect.gen(function*() {
+      const { url } = yield* TestServer.TestServer
+      const bearer = yield* token
+      const client = yield* HttpApiClient.make(PhoneApi.PhoneApi, {
+        baseUrl: url,
+        transformClient: HttpClient.mapRequest(HttpClientRequest.bearerToken(bearer))
+      })
+      const userId = yield* newUser
+      const call = (phone: string) =>
+        client.phone.setPhone({ params: { userId }, headers: {}, payload: { phone, returnCode: {} } })
+      const answer = yield* call(good.phone)
+      assert.strictEqual(answer.body.details.sequence, "2")
+      const error = yield* Effect.flip(call(good.phone))
+      assert.deepInclude(error as object, { code: 9, message: "Phone not changed (COMMAND-Uch5e)" })
+    }).pipe(Effect.provide(FetchHttpClient.layer)))
+
+  it.effect("answers its probes without a token", () =>
+    Effect.gen(function*() {
+      const healthy = yield* send({ method: "GET", path: "/healthz" })
+      const ready = yield* send({ method: "GET", path: "/readyz" })
+      assert.deepStrictEqual([healthy.status, healthy.text], [200, "{\"status\":\"ok\"}"])
+      assert.deepStrictEqual([ready.status, ready.text], [200, "{\"status\":\"ready\"}"])
+    }))
+})
+
+describe("SetPhoneBody", () => {
+  const decode = Schema.decodeUnknownEffect(PhoneApi.SetPhoneBody)
+
+  it.effect.prop("survives a round trip", [PhoneApi.SetPhoneBody], ([body]) =>
+    Effect.gen(function*() {
+      const wire = yield* Schema.encodeEffect(PhoneApi.SetPhoneBody)(body)
+      assert.strictEqual(JSON.stringify(yield* decode(JSON.parse(JSON.stringify(wire)))), JSON.stringify(body))
+    }), { arbitrary: { runs: 300 } })
+})
