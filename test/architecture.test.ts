@@ -28,11 +28,11 @@ const importsOf = (file: string, source = readFileSync(join(root, file), "utf8")
 const arrows: Readonly<Record<string, (name: string) => boolean>> = {
   "src/core": (name) =>
     name.startsWith("src/core/") || name === "libphonenumber-js/max" ||
-    (/^effect\//.test(name) && !/^effect\/(http|http-api|sql|rpc|net|socket)(\/|$)/.test(name)),
+    (name.startsWith("effect/") && !/^effect\/(http|http-api|sql|rpc|net|socket)(\/|$)/.test(name)),
   "src/adapters": (name) => /^src\/(core|adapters)\//.test(name) || /^(effect\/|jose$)/.test(name),
   "src/testing": (name) => /^src\/(core|testing)\//.test(name) || /^(effect\/|@effect\/vitest$)/.test(name),
   "src/http": (name) =>
-    /^src\/(core|http)\//.test(name) || /^effect\//.test(name) || /^@effect\/platform-node\//.test(name) ||
+    /^src\/(core|http)\//.test(name) || name.startsWith("effect/") || name.startsWith("@effect/platform-node/") ||
     name.startsWith("node:")
 }
 

@@ -3,10 +3,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, type Redacted } from "effect"
-import * as PgMigrations from "effect-user-phone/adapters/PgMigrations"
-import * as PgOutbox from "effect-user-phone/adapters/PgOutbox"
-import * as PgUsers from "effect-user-phone/adapters/PgUsers"
-import * as PgUserStore from "effect-user-phone/adapters/PgUserStore"
+import * as Postgres from "effect-user-phone/adapters/Postgres"
 import { join } from "node:path"
 import * as EmbeddedPostgres from "./EmbeddedPostgres.ts"
 import { DatabaseSettings } from "./Settings.ts"
@@ -28,8 +25,7 @@ const layerClient = Layer.unwrap(
 )
 
 /** The migrated database and the stores in it. */
-export const layer = Layer.mergeAll(PgUserStore.layer, PgUsers.layer, PgOutbox.layer).pipe(
-  Layer.provideMerge(PgMigrations.layer),
+export const layer = Postgres.layerStores.pipe(
   Layer.provideMerge(layerClient),
   Layer.provideMerge(layerUrl)
 )

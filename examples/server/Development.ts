@@ -106,7 +106,8 @@ const misdirected = ErrorResponse.statusResponse({
   details: []
 })
 
-const forwardingHeaders = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"]
+const isForwarding = (header: string): boolean =>
+  header.startsWith("x-forwarded-") || ["forwarded", "x-real-ip", "via"].includes(header)
 
 /** Answers only requests that were meant for this machine: a web page or a proxy elsewhere must not reach it. */
 export const layerLocalOnly = HttpRouter.use((router) =>
@@ -115,7 +116,7 @@ export const layerLocalOnly = HttpRouter.use((router) =>
       HttpServerRequest.HttpServerRequest,
       ({ headers }) =>
         /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(headers["host"] ?? "") &&
-          !forwardingHeaders.some((name) => name in headers)
+          !Object.keys(headers).some(isForwarding)
           ? effect
           : Effect.succeed(misdirected)
     )

@@ -1,7 +1,7 @@
 /**
  * How a start that fails is told: one readable line, no stack, exit code 1.
  */
-import { Cause, Console, Effect } from "effect"
+import { Cause, Console, Effect, Exit } from "effect"
 import { CliError } from "effect/cli"
 import { HttpServerError } from "effect/http"
 import { Migrator, SqlError } from "effect/sql"
@@ -52,3 +52,7 @@ export const reported = <A, E, R>(program: Effect.Effect<A, E, R>) =>
         : Console.error(`effect-user-phone: ${explain(cause)}`)
     )
   )
+
+/** A program that was asked to stop, and did, has done well. */
+export const exitCode = (exit: Exit.Exit<unknown, unknown>): number =>
+  Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1

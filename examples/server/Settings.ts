@@ -4,7 +4,19 @@
  * Development mode holds only while nothing is set that a deployment needs: the first such setting makes all of them
  * required, so that no half-configured server runs on development defaults.
  */
-import { Config, ConfigProvider, Context, Data, Effect, Layer, Option, type Redacted, Result, Schema } from "effect"
+import {
+  Config,
+  ConfigProvider,
+  Context,
+  Data,
+  Effect,
+  Layer,
+  type LogLevel,
+  Option,
+  type Redacted,
+  Result,
+  Schema
+} from "effect"
 import { type CodeGenerator, PhoneNumber } from "effect-user-phone"
 import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
 import { resolve } from "node:path"
@@ -24,6 +36,8 @@ export class Settings extends Context.Service<Settings, {
   readonly users: "registered" | "from-token"
   readonly codePreset: keyof typeof CodeGenerator.presets
   readonly phonePolicy: PhoneNumber.PhonePolicy
+  /** The least severe level that is logged. */
+  readonly logLevel: LogLevel.LogLevel
   /** Undefined in development mode. */
   readonly deployment: Deployment | undefined
 }>()("examples/server/Settings") {}
@@ -45,16 +59,12 @@ export class WrongSettings extends Data.TaggedError("WrongSettings")<{ readonly 
 /** An issuer of its own, which no deployment accepts. */
 export const developmentIssuer = "urn:effect-user-phone:development"
 
-/** What a deployment needs. Any of them ends development mode. */
-const deploymentSettings = [
-  "DATABASE_URL",
-  "AUTH_ISSUER",
-  "AUTH_AUDIENCE",
-  "AUTH_JWKS_URL",
-  "CODE_KEYS",
-  "FINGERPRINT_KEY",
-  "SMS_PROVIDER"
-]
+const authSettings = ["AUTH_ISSUER", "AUTH_AUDIENCE", "AUTH_JWKS_URL"]
+
+/** The variables of a deployment that are there, if only as an empty one or misspelt. Any of them ends development mode. */
+const deploymentSettings = Object.keys(process.env).filter((name) =>
+  name.startsWith("AUTH_") || ["DATABASE_URL", "CODE_KEYS", "FINGERPRINT_KEY", "SMS_PROVIDER"].includes(name)
+)
 
 /** The environment, with empty variables as not set. */
 const environment = ConfigProvider.fromEnv({
@@ -79,7 +89,7 @@ const makeReader = () => {
   })
 
   const required = Effect.fnUntraced(function*<A>(name: string, config: Config.Config<A>) {
-    if (!(yield* isSet(name))) problems.push(`${name} is missing`)
+    if (!(yield* isSet(name))) problems.push(`${name} is ${deploymentSettings.includes(name) ? "empty" : "missing"}`)
     return yield* optional(name, config)
   })
 
@@ -94,10 +104,9 @@ const isProduction = Effect.map(
 const read = Effect.gen(function*() {
   const { optional, problems, required } = makeReader()
   const production = yield* isProduction
-  const set = yield* Effect.filter(deploymentSettings, isSet)
   const declared = (yield* optional("DEVELOPMENT", Config.Literal("1", "DEVELOPMENT"))) === "1"
   if (declared && production) problems.push("DEVELOPMENT must not be set where NODE_ENV is production")
-  const development = !production && set.every((name) => declared && name === "DATABASE_URL")
+  const development = !production && deploymentSettings.every((name) => declared && name === "DATABASE_URL")
 
   const host = (yield* optional("HOST", Config.String("HOST"))) ?? "127.0.0.1"
   if (development && !["127.0.0.1", "localhost", "::1"].includes(host)) {
@@ -123,21 +132,28 @@ const read = Effect.gen(function*() {
       defaultRegion: region !== undefined && PhoneNumber.isRegion(region) ? region : undefined,
       accept: accept ?? "mobile",
       regions: countries === "all" ? "all" : regions.filter(PhoneNumber.isRegion)
-    }
+    },
+    logLevel: (yield* optional("LOG_LEVEL", Config.LogLevel("LOG_LEVEL"))) ?? "Info"
   } as const
 
   if (development) {
+    yield* optional("DATABASE_URL", PostgresUrl)
     if (problems.length > 0) return yield* new WrongSettings({ problems })
     return Settings.of({ ...common, deployment: undefined })
   }
 
-  yield* required("DATABASE_URL", Config.Redacted("DATABASE_URL"))
+  yield* required("DATABASE_URL", PostgresUrl)
   const issuer = yield* required("AUTH_ISSUER", Config.NonEmptyString("AUTH_ISSUER"))
   const audience = yield* required("AUTH_AUDIENCE", Config.NonEmptyString("AUTH_AUDIENCE"))
   const jwksUrl = yield* required("AUTH_JWKS_URL", Config.URL("AUTH_JWKS_URL"))
   const codeKeys = yield* required("CODE_KEYS", CryptoCodeVault.keysConfig.codeKeys)
   const fingerprintKey = yield* required("FINGERPRINT_KEY", CryptoCodeVault.keysConfig.fingerprintKey)
   const smsProvider = yield* required("SMS_PROVIDER", Config.Literals(["console"], "SMS_PROVIDER"))
+  for (const name of deploymentSettings) {
+    if (name.startsWith("AUTH_") && !authSettings.includes(name)) {
+      problems.push(`${name} is no setting; there are ${authSettings.join(", ")}`)
+    }
+  }
   if (issuer === developmentIssuer) problems.push("AUTH_ISSUER is wrong: it is the issuer of development mode")
 
   if (
@@ -147,9 +163,9 @@ const read = Effect.gen(function*() {
     return yield* new WrongSettings({
       problems: [
         ...problems,
-        ...(set.length === 0
-          ? ["NODE_ENV is production, so there is no development mode"]
-          : [`(development mode is off, since ${set.join(", ")} ${set.length === 1 ? "is" : "are"} set)`])
+        deploymentSettings.length === 0
+          ? "(there is no development mode where NODE_ENV is production)"
+          : `(development mode is off because of ${deploymentSettings.join(", ")})`
       ]
     })
   }
@@ -168,13 +184,27 @@ const PortOrAny = Config.schema(
   "PORT"
 )
 
+const PostgresUrl = Config.schema(
+  Schema.RedactedFromValue(
+    Schema.String.check(
+      Schema.makeFilter((text) =>
+        (URL.canParse(text) && /^postgres(ql)?:/i.test(text)) ||
+        "a URL that begins with postgres://"
+      )
+    )
+  ),
+  "DATABASE_URL"
+)
+
 const regionRule = "regions are ISO 3166-1 alpha-2 in capitals, such as CH"
 
 const readDatabase = Effect.gen(function*() {
   const { optional, problems } = makeReader()
-  const url = yield* optional("DATABASE_URL", Config.Redacted("DATABASE_URL"))
+  const url = yield* optional("DATABASE_URL", PostgresUrl)
   const dataDirectory = resolve((yield* optional("DATA_DIRECTORY", Config.String("DATA_DIRECTORY"))) ?? ".data")
-  if (url === undefined && (yield* isProduction)) problems.push("DATABASE_URL is missing")
+  if (url === undefined && ((yield* isProduction) || deploymentSettings.length > 0)) {
+    problems.push("DATABASE_URL is missing")
+  }
   if (problems.length > 0) return yield* new WrongSettings({ problems })
   return DatabaseSettings.of({ url, dataDirectory })
 })

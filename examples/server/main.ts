@@ -2,7 +2,7 @@
  * The standalone server: settings, database, delivery and HTTP, wired together. `npm start` runs it.
  */
 import { NodeCrypto, NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Layer, Logger, Redacted } from "effect"
+import { Console, Effect, Layer, Logger, Redacted, References } from "effect"
 import {
   Access,
   CodeGenerator,
@@ -22,7 +22,7 @@ import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
 import * as Database from "./Database.ts"
 import * as Development from "./Development.ts"
-import { reported } from "./Failure.ts"
+import { exitCode, reported } from "./Failure.ts"
 import * as Settings from "./Settings.ts"
 
 const layerReadiness = Layer.effect(
@@ -32,6 +32,8 @@ const layerReadiness = Layer.effect(
       Effect.mapError(() => new Errors.Unavailable({ cause: "the database does not answer" }))
     ))
 )
+
+const smsProviders = { console: ConsoleSmsNotifier.layer }
 
 const server = Effect.gen(function*() {
   const { codePreset, deployment, host, phonePolicy, port, users } = yield* Settings.Settings
@@ -52,7 +54,7 @@ const server = Effect.gen(function*() {
     CodeGenerator.layerPreset(codePreset),
     layerVault,
     SmsText.layerEnglish,
-    ConsoleSmsNotifier.layer,
+    smsProviders[deployment?.smsProvider ?? "console"],
     users === "from-token" ? TokenVerifier.layerRegisteringUsers.pipe(Layer.provide(layerTokens)) : layerTokens,
     Layer.succeed(PhoneNumber.PhonePolicy, phonePolicy),
     layerReadiness
@@ -66,7 +68,12 @@ const server = Effect.gen(function*() {
 
   const announce = Effect.gen(function*() {
     const url = HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
-    if (secrets === undefined) return yield* Console.log(`listening on ${url}`)
+    if (secrets === undefined) {
+      if (deployment?.smsProvider === "console") {
+        yield* Effect.logWarning("SMS_PROVIDER is console: numbers and codes are printed here, and no message is sent")
+      }
+      return yield* Console.log(`listening on ${url}`)
+    }
     yield* Development.registerDemoUsers
     const tokens = yield* Development.signTokens(secrets.token)
     const databaseUrl = Redacted.value(yield* Database.DatabaseUrl)
@@ -76,6 +83,11 @@ const server = Effect.gen(function*() {
 
   return Layer.effectDiscard(announce).pipe(Layer.provide(layerServer))
 })
+
+const layerLogLevel = Layer.effect(
+  References.MinimumLogLevel,
+  Effect.map(Settings.Settings, ({ logLevel }) => logLevel)
+)
 
 const welcome = (url: string, tokens: Development.Tokens): string => `
 effect-user-phone in development mode, listening on ${url}  (docs: ${url}/docs)
@@ -95,10 +107,17 @@ ${Object.entries(tokens).map(([name, token]) => `  ${name.padEnd(5)}  ${token}`)
 Layer.launch(
   Layer.unwrap(server).pipe(
     Layer.provide(Database.layer),
+    Layer.provide(layerLogLevel),
     // The full settings first: they name everything that is wrong at once.
     Layer.provide(Settings.layerDatabase.pipe(Layer.provideMerge(Settings.layer))),
     Layer.provide(
       Logger.layer([process.env["NODE_ENV"] === "production" ? Logger.consoleJson : Logger.consolePretty()])
     )
   )
-).pipe(reported, NodeRuntime.runMain({ disableErrorReporting: true }))
+).pipe(
+  reported,
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    teardown: (exit, onExit) => onExit(exitCode(exit))
+  })
+)

@@ -121,10 +121,9 @@ export const make = Effect.fnUntraced(function*(options: SmsDeliveryOptions = {}
         UnknownKey: () => release("unknown key", keyPause),
         SealBroken: () => Effect.succeed({ _tag: "Dead", reason: "seal broken" } as const)
       }),
-      Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause)
-          ? Effect.failCause(cause)
-          : Effect.andThen(logBug(message, Cause.squash(cause)), retry(message, maxAttempts, "bug"))
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasInterruptsOnly(cause),
+        (cause) => Effect.andThen(logBug(message, Cause.squash(cause)), retry(message, maxAttempts, "bug"))
       )
     )
 

@@ -87,6 +87,17 @@ const table: { readonly [Tag in CallerError["_tag"]]: Row<Extract<CallerError, {
   Unavailable: { http: 503, code: 14, details: () => [{ type: "google.rpc.RetryInfo", retryDelaySeconds: 1 }] }
 }
 
+/**
+ * The HTTP status and the gRPC code of an error, by its tag.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const codesOf = (tag: CallerError["_tag"]): readonly [httpStatus: number, code: number] => [
+  table[tag].http,
+  table[tag].code
+]
+
 const domain = "effect-user-phone"
 
 const badRequest = (field: string, description: string): Detail => ({

@@ -1,14 +1,16 @@
 /** The use case over in-memory layers: what is stored, races, queues and repeated requests. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { DateTime, Duration, Effect, Fiber, Latch, Layer, Redacted } from "effect"
+import type { SecureRandom } from "effect/crypto"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/adapters/Memory.ts"
 import { SmsInbox } from "../../src/adapters/MemorySmsNotifier.ts"
 import {
   Access,
   Actor,
+  type CodeGenerator,
   CodeVault,
-  Outbox,
+  type Outbox,
   PhoneNumber,
   SetPhone,
   UserId,
@@ -259,8 +261,8 @@ describe("SetPhone's layers", () => {
       | UserStore.UserStore
       | CodeVault.CodeVault
       | Outbox.Outbox
-      | import("../../src/core/CodeGenerator.ts").CodeGenerator
-      | import("effect/crypto/SecureRandom").SecureRandom
+      | CodeGenerator.CodeGenerator
+      | SecureRandom.SecureRandom
     >()
     needs(SetPhone.layer)
     const errors = Effect.satisfiesErrorType<SetPhone.SetPhoneError>()

@@ -101,8 +101,8 @@ describe("decideSetPhone", () => {
       at(0)
     )
     assertSame(decision.messages, [])
-    assertSame(decision.events[1]?.change.type, "user.human.phone.code.added")
-    assert.isTrue((decision.events[1]?.change as { readonly returned: boolean }).returned)
+    const { change } = decision.events[1]!
+    assert.isTrue(change.type === "user.human.phone.code.added" && change.returned)
   })
 
   it("verifies at once, without a code, when the host vouches for the number", () => {

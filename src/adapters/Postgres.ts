@@ -1,0 +1,25 @@
+/**
+ * The store, the users and the outbox in PostgreSQL, on tables that are brought up to date first: what a host provides its
+ * client from `@effect/sql-pg` to.
+ */
+import * as Layer from "effect/Layer"
+import type * as Migrator from "effect/sql/Migrator"
+import type * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Outbox } from "../core/Outbox.ts"
+import type { Users } from "../core/Users.ts"
+import type { UserStore } from "../core/UserStore.ts"
+import * as PgMigrations from "./PgMigrations.ts"
+import * as PgOutbox from "./PgOutbox.ts"
+import * as PgUsers from "./PgUsers.ts"
+import * as PgUserStore from "./PgUserStore.ts"
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerStores: Layer.Layer<
+  UserStore | Users | Outbox,
+  SqlError | Migrator.MigrationError,
+  SqlClient.SqlClient
+> = Layer.mergeAll(PgUserStore.layer, PgUsers.layer, PgOutbox.layer).pipe(Layer.provide(PgMigrations.layer))
