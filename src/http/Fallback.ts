@@ -59,7 +59,19 @@ const answerUnknown = (methodsAt: (path: string) => ReadonlyArray<string>) =>
   })
 
 const answerBug = (cause: Cause.Cause<unknown>) =>
-  Effect.as(Effect.logError("a request met a bug", cause), statusResponse(Status.internal))
+  Effect.as(
+    Effect.logError(
+      "a request met a bug",
+      ...cause.reasons.map((reason) => traceOf(Cause.squash(Cause.fromReasons([reason]))))
+    ),
+    statusResponse(Status.internal)
+  )
+
+/** Where an error came from, without what it says: that may quote what the request held. */
+const traceOf = (error: unknown): string =>
+  error instanceof Error
+    ? [error.name, ...(error.stack?.split("\n").filter((line) => line.startsWith("    at ")) ?? [])].join("\n")
+    : typeof error
 
 const isUnknownRoute = (failure: unknown): boolean =>
   HttpServerError.isHttpServerError(failure) && failure.reason._tag === "RouteNotFound"

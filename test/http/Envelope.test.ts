@@ -272,6 +272,20 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
       assert.strictEqual((yield* send({ method: "POST", path: "/openapi.json" })).headers["allow"], "GET")
     }))
 
+  it.effect("takes characters of an id that need no escape in a path, semicolon included", () =>
+    Effect.gen(function*() {
+      const userId = UserId.make(`a;b=c,d:e@f&g+h$i!${crypto.randomUUID()}`)
+      yield* Users.use((users) =>
+        users.register({ userId, resourceOwner: OrganizationId.make(organization), kind: "human", state: "active" })
+      )
+      const { status } = yield* send({
+        path: `/v2/users/${userId}/phone?a=1;b=2`,
+        headers: { authorization: `Bearer ${yield* token}`, "content-type": "application/json" },
+        body: json(good)
+      })
+      assert.strictEqual(status, 200)
+    }))
+
   it.effect("answers 400 to a path that is not percent-encoded UTF-8", () =>
     Effect.gen(function*() {
       for (const id of ["%zz", "%", "%E0%A4%A", "%FF"]) {
