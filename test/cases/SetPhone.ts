@@ -199,6 +199,9 @@ export const userIds: ReadonlyArray<SetPhoneCase> = [
   asWriter("refuses an id of 201 code points", { phone: number }, fails(invalid("userId", lengthRule)), {
     userId: "😀".repeat(201)
   }),
+  asWriter("refuses an id of 3,000 characters", { phone: number }, fails(invalid("userId", lengthRule)), {
+    userId: "x".repeat(3000)
+  }),
   asWriter(
     "refuses an id with U+0000",
     { phone: number },
