@@ -6,8 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { NotFound } from "../core/Errors.ts"
 import type { UserId } from "../core/UserId.ts"
-import { noGuesses } from "../core/UserPhone.ts"
-import { UserAlreadyExists, Users } from "../core/Users.ts"
+import { stateOf, UserAlreadyExists, Users } from "../core/Users.ts"
 import { append, MemoryTables } from "./MemoryTables.ts"
 
 /**
@@ -29,19 +28,7 @@ export const layer: Layer.Layer<Users, never, MemoryTables> = Layer.effect(
       register: (user) =>
         Effect.suspend(() => {
           if (users.has(user.userId)) return Effect.fail(new UserAlreadyExists())
-          users.set(user.userId, {
-            state: {
-              ...user,
-              language: user.language,
-              sequence: 0n,
-              changeDate: undefined,
-              phone: undefined,
-              pending: undefined,
-              guesses: noGuesses
-            },
-            removed: false,
-            events: []
-          })
+          users.set(user.userId, { state: stateOf(user), removed: false, events: [] })
           return Effect.void
         }),
       update: (userId, changes) =>

@@ -7,7 +7,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { NotFound, Unavailable } from "./Errors.ts"
 import type { OrganizationId, UserId } from "./UserId.ts"
-import type { UserPhone } from "./UserPhone.ts"
+import { noGuesses, type UserPhone } from "./UserPhone.ts"
 
 /**
  * The id is taken, by a user or by one that was removed: ids are never used again.
@@ -35,6 +35,22 @@ export interface NewUser {
   /** The preferred language as a BCP 47 tag. */
   readonly language?: string | undefined
 }
+
+/**
+ * What a user is before anything has happened to its phone.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const stateOf = (user: NewUser): UserPhone => ({
+  ...user,
+  language: user.language,
+  sequence: 0n,
+  changeDate: undefined,
+  phone: undefined,
+  pending: undefined,
+  guesses: noGuesses
+})
 
 /**
  * Contract:

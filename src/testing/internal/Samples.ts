@@ -7,8 +7,8 @@ import * as Redacted from "effect/Redacted"
 import type { OutboxMessage } from "../../core/Outbox.ts"
 import { E164, type PhoneNumber } from "../../core/PhoneNumber.ts"
 import { OrganizationId, UserId } from "../../core/UserId.ts"
-import { type CodeRecord, decideSetPhone, evolve, noGuesses, type UserPhone } from "../../core/UserPhone.ts"
-import { type NewUser, Users } from "../../core/Users.ts"
+import { type CodeRecord, decideSetPhone, evolve, type UserPhone } from "../../core/UserPhone.ts"
+import { type NewUser, stateOf, Users } from "../../core/Users.ts"
 import { type Commit, type CommitResult, UserStore } from "../../core/UserStore.ts"
 
 export const organization = OrganizationId.make("acme")
@@ -51,16 +51,7 @@ export const register = Effect.fnUntraced(function*(changes: Partial<NewUser> = 
     ...changes
   }
   yield* users.register(user)
-  const state: UserPhone = {
-    ...user,
-    language: user.language,
-    sequence: 0n,
-    changeDate: undefined,
-    phone: undefined,
-    pending: undefined,
-    guesses: noGuesses
-  }
-  return state
+  return stateOf(user)
 })
 
 /** The commit that sets a number on `before`, with the message that carries its code. */
