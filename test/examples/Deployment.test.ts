@@ -1,0 +1,242 @@
+/**
+ * The standalone server as it is deployed: tokens of an OpenID Connect issuer by its published keys, users from the
+ * command line or from the tokens.
+ */
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer, Redacted } from "effect"
+import { exportJWK, exportSPKI, generateKeyPair, type JWTHeaderParameters, SignJWT } from "jose"
+import { randomBytes } from "node:crypto"
+import { once } from "node:events"
+import * as Fs from "node:fs"
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
+import { join } from "node:path"
+import { developmentIssuer } from "../../examples/server/Settings.ts"
+import { DatabaseUrl, layerDatabase } from "../fixtures/Postgres.ts"
+import * as Servers from "./Servers.ts"
+
+const issuer = "https://issuer.example"
+const audience = "phones"
+
+/** The issuer's key server, and tokens with its keys. */
+class Issuer extends Context.Service<Issuer, {
+  readonly jwksUrl: string
+  /** How the key server answers from now on. */
+  readonly answer: (how: Http.RequestListener) => void
+  readonly keys: Http.RequestListener
+  readonly sign: (options?: SignOptions) => Effect.Effect<string>
+  /** The public key of the RS256 pair as a text that everyone can have. */
+  readonly publicKey: string
+}>()("test/Issuer") {}
+
+interface SignOptions {
+  readonly header?: Partial<JWTHeaderParameters>
+  readonly claims?: Readonly<Record<string, unknown>>
+  readonly key?: Uint8Array
+}
+
+const makeIssuer = Effect.gen(function*() {
+  const [rsa, ec] = yield* Effect.promise(() => Promise.all([generateKeyPair("RS256"), generateKeyPair("ES256")]))
+  const jwks = yield* Effect.promise(async () => ({
+    keys: [
+      { ...(await exportJWK(rsa.publicKey)), kid: "rsa", alg: "RS256", use: "sig" },
+      { ...(await exportJWK(ec.publicKey)), kid: "ec", alg: "ES256", use: "sig" }
+    ]
+  }))
+  const keys: Http.RequestListener = (_, response) =>
+    response.setHeader("content-type", "application/json").end(JSON.stringify(jwks))
+  let listener = keys
+  const server = yield* Effect.acquireRelease(
+    Effect.sync(() => Http.createServer((request, response) => listener(request, response)).listen(0, "127.0.0.1")),
+    (server) => Effect.sync(() => server.close().closeAllConnections())
+  )
+  yield* Effect.promise(() => once(server, "listening"))
+  return Issuer.of({
+    jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`,
+    answer: (how) => (listener = how),
+    keys,
+    publicKey: yield* Effect.promise(() => exportSPKI(rsa.publicKey)),
+    sign: ({ claims, header, key } = {}) =>
+      Effect.promise(() => {
+        const now = Math.floor(Date.now() / 1000)
+        return new SignJWT({ iss: issuer, aud: audience, sub: "eve", org: "acme", exp: now + 60, ...claims })
+          .setProtectedHeader({ alg: "RS256", kid: "rsa", ...header })
+          .sign(key ?? (header?.alg === "ES256" ? ec.privateKey : rsa.privateKey))
+      })
+  })
+})
+
+const layerIssuer = Layer.effect(Issuer, makeIssuer)
+
+/** A server of the deployment. */
+const deployed = Effect.fnUntraced(function*(environment: Readonly<Record<string, string>> = {}) {
+  const directory = yield* Servers.temporaryDirectory
+  // There is none outside development mode, but `startServer` reads it.
+  Fs.writeFileSync(join(directory, "dev.json"), "{}")
+  const { jwksUrl } = yield* Issuer
+  return yield* Servers.start(directory, {
+    NODE_ENV: "production",
+    DATABASE_URL: Redacted.value(yield* DatabaseUrl),
+    AUTH_ISSUER: issuer,
+    AUTH_AUDIENCE: audience,
+    AUTH_JWKS_URL: jwksUrl,
+    CODE_KEYS: `first:${randomBytes(32).toString("base64")}`,
+    FINGERPRINT_KEY: randomBytes(32).toString("base64"),
+    SMS_PROVIDER: "console",
+    ...environment
+  })
+})
+
+const users = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
+  return yield* Servers.users({ NODE_ENV: "production", DATABASE_URL: Redacted.value(yield* DatabaseUrl) }, ...args)
+})
+
+class Server extends Context.Service<Server, Effect.Success<ReturnType<typeof deployed>>>()("test/Server") {}
+
+const layerServer = Layer.effect(Server, deployed()).pipe(
+  Layer.provideMerge(Layer.merge(layerDatabase, layerIssuer))
+)
+
+const invalid = {
+  code: 16,
+  message: "Token is invalid (AUTH-7fs1e)",
+  details: [{ "@type": "type.googleapis.com/zitadel.v1.ErrorDetail", id: "AUTH-7fs1e", message: "Token is invalid" }]
+}
+
+layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("A deployed server", (it) => {
+  const setPhone = Effect.fnUntraced(function*(token: string) {
+    return yield* Servers.setPhone(yield* Server, token, "stranger", "+41791234567", {})
+  })
+
+  const accepts = (what: string, options?: SignOptions) =>
+    it.effect(`knows the bearer of ${what}`, () =>
+      Effect.gen(function*() {
+        const { sign } = yield* Issuer
+        // Another user without a grant: authenticated, but not allowed.
+        assert.strictEqual((yield* setPhone(yield* sign(options))).status, 403)
+      }))
+
+  accepts("a token signed with RS256")
+  accepts("a token signed with ES256", { header: { alg: "ES256", kid: "ec" } })
+  accepts("a token that names no key", { header: { kid: undefined as never } })
+
+  const refuses = (what: string, token: Effect.Effect<string, never, Issuer>) =>
+    it.effect(`refuses ${what}`, () =>
+      Effect.gen(function*() {
+        const { body, headers, status } = yield* setPhone(yield* token)
+        assert.strictEqual(status, 401)
+        assert.deepStrictEqual(body, invalid)
+        assert.strictEqual(headers["www-authenticate"], "Bearer")
+      }))
+
+  const signed = (options: SignOptions) => Effect.flatMap(Issuer, ({ sign }) => sign(options))
+  const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
+
+  refuses("a token of another issuer", signed({ claims: { iss: "https://other.example" } }))
+  refuses("a token of development mode's issuer", signed({ claims: { iss: developmentIssuer } }))
+  refuses(
+    "a token that development mode would sign",
+    signed({
+      header: { alg: "HS256", kid: undefined as never },
+      claims: { iss: developmentIssuer, aud: "effect-user-phone" },
+      key: randomBytes(32)
+    })
+  )
+  refuses("a token for another audience", signed({ claims: { aud: "others" } }))
+  refuses("a token with an unknown key id", signed({ header: { kid: "unknown" } }))
+  refuses("a token with another key's id", signed({ header: { kid: "ec" } }))
+  refuses("an expired token", signed({ claims: { exp: 1 } }))
+  refuses("a token that never expires", signed({ claims: { exp: undefined } }))
+  refuses(
+    "a token signed with HS256 and the public key as the secret",
+    Effect.flatMap(
+      Issuer,
+      ({ publicKey, sign }) => sign({ header: { alg: "HS256" }, key: new TextEncoder().encode(publicKey) })
+    )
+  )
+  refuses(
+    "a token signed with nothing",
+    Effect.map(signed({}), (token) => `${base64({ alg: "none", kid: "rsa" })}.${token.split(".")[1]}.`)
+  )
+
+  it.effect("answers for any host, and behind a proxy", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Server
+      const { status } = yield* Servers.call(`${url}/readyz`, {
+        headers: { "host": "phones.example", "x-forwarded-for": "192.0.2.1" }
+      })
+      assert.strictEqual(status, 200)
+    }))
+
+  it.effect("knows the users that the command line adds, as long as it does not remove them", () =>
+    Effect.gen(function*() {
+      const server = yield* Server
+      const token = yield* signed({})
+      const set = (index: number) => Servers.setPhone(server, token, "eve", Servers.number(index), {})
+      assert.strictEqual((yield* set(1)).status, 404)
+
+      const added = yield* users("add", "eve", "--organization", "acme", "--initial")
+      assert.deepStrictEqual(added, { code: 0, output: "added eve\n" })
+      assert.include((yield* set(1)).body.message, "COMMAND-uz0Uu")
+
+      const updated = yield* users("update", "eve", "--state", "active", "--language", "de-CH")
+      assert.deepStrictEqual(updated, { code: 0, output: "updated eve\n" })
+      assert.strictEqual((yield* set(1)).status, 200)
+
+      const [listed, again, none, incomplete] = yield* Effect.all([
+        users("list"),
+        users("add", "eve", "--organization", "acme"),
+        users("update", "nobody", "--state", "active"),
+        users("add", "frank")
+      ], { concurrency: 2 })
+      assert.deepStrictEqual(listed, { code: 0, output: "eve\tacme\thuman\tactive\tde-CH\tphone not verified\n" })
+      assert.deepStrictEqual(again, {
+        code: 1,
+        output: "effect-user-phone: a user with this id exists already, or existed and was removed\n"
+      })
+      assert.deepStrictEqual(none, { code: 1, output: "effect-user-phone: there is no user nobody\n" })
+      assert.strictEqual(incomplete.code, 1)
+      assert.include(incomplete.output, "Missing required flag: --organization")
+      assert.notInclude(incomplete.output, "effect-user-phone:")
+
+      const removed = yield* users("remove", "eve")
+      assert.deepStrictEqual(removed, {
+        code: 0,
+        output: "removed eve, and its phone with it; the id is not used again\n"
+      })
+      assert.strictEqual((yield* set(2)).status, 404)
+    }))
+
+  it.effect("registers users at their first token where it is told to, once it has the issuer's keys", () =>
+    Effect.gen(function*() {
+      const { answer, keys } = yield* Issuer
+      const server = yield* deployed({ USERS: "from-token" })
+      const token = yield* signed({ claims: { sub: "zoe" } })
+      let index = 0
+      const set = Effect.suspend(() => Servers.setPhone(server, token, "zoe", Servers.number(index++), {}))
+
+      const outages: ReadonlyArray<Http.RequestListener> = [
+        ({ socket }) => socket.destroy(),
+        (_, response) => response.writeHead(500).end(),
+        (_, response) => response.end("<html>"),
+        (_, response) => response.end("{}")
+      ]
+      for (const outage of outages) {
+        answer(outage)
+        const { body, headers, status } = yield* set
+        assert.strictEqual(status, 503)
+        assert.strictEqual(body.code, 14)
+        assert.strictEqual(headers["retry-after"], "1")
+      }
+
+      answer(keys)
+      const first = yield* set
+      assert.strictEqual(first.status, 200)
+      assert.deepInclude(first.body.details, { sequence: "2", resourceOwner: "acme" })
+      assert.strictEqual((yield* set).status, 200)
+
+      assert.strictEqual((yield* users("remove", "zoe")).code, 0)
+      assert.strictEqual((yield* set).status, 404)
+      assert.strictEqual((yield* set).status, 404)
+    }).pipe(Effect.ensuring(Effect.flatMap(Issuer, ({ answer, keys }) => Effect.sync(() => answer(keys))))))
+})

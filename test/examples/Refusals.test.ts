@@ -1,0 +1,128 @@
+/**
+ * A server that cannot start says why, in words for a person, and nothing else: no stack, nothing secret.
+ */
+import { assert, layer } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { once } from "node:events"
+import { type AddressInfo, createServer } from "node:net"
+import { DatabaseUrl, layerDatabase } from "../fixtures/Postgres.ts"
+import * as Servers from "./Servers.ts"
+
+const secret = "hunter2"
+
+const missing = (...names: ReadonlyArray<string>) => names.map((name) => `  ${name} is missing`)
+
+const deployment = ["AUTH_ISSUER", "AUTH_AUDIENCE", "AUTH_JWKS_URL", "CODE_KEYS", "FINGERPRINT_KEY", "SMS_PROVIDER"]
+
+const settings = "these settings need attention:"
+
+layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A server that cannot start", (it) => {
+  /** `lines` is everything that it may print, for the environment with the URL of a database that it may use. */
+  const refuses = (
+    what: string,
+    environment: (databaseUrl: string) => Readonly<Record<string, string>>,
+    lines: ReadonlyArray<string>
+  ) =>
+    it.effect(`because of ${what}`, () =>
+      Effect.gen(function*() {
+        const directory = yield* Servers.temporaryDirectory
+        const server = yield* Servers.spawn(directory, environment(Redacted.value(yield* DatabaseUrl)))
+        const code = yield* Effect.promise(() => server.exited)
+        assert.strictEqual(server.output(), `effect-user-phone: ${lines.join("\n")}\n`)
+        assert.notInclude(server.output(), secret)
+        assert.strictEqual(code, 1)
+      }))
+
+  it.effect("because of a port that is taken", () =>
+    Effect.gen(function*() {
+      const directory = yield* Servers.temporaryDirectory
+      const other = yield* Effect.acquireRelease(
+        Effect.sync(() => createServer().listen(0, "127.0.0.1")),
+        (other) => Effect.sync(() => other.close())
+      )
+      yield* Effect.promise(() => once(other, "listening"))
+      const { port } = other.address() as AddressInfo
+      const server = yield* Servers.spawn(directory, {
+        PORT: String(port),
+        DEVELOPMENT: "1",
+        DATABASE_URL: Redacted.value(yield* DatabaseUrl)
+      })
+      const code = yield* Effect.promise(() => server.exited)
+      assert.strictEqual(
+        server.output(),
+        `effect-user-phone: port ${port} on 127.0.0.1 is in use: stop what runs there, or set PORT to another\n`
+      )
+      assert.strictEqual(code, 1)
+    }))
+
+  refuses(
+    "a database that does not answer",
+    () => ({ DEVELOPMENT: "1", DATABASE_URL: `postgres://postgres:${secret}@127.0.0.1:1/postgres` }),
+    ["the database cannot be reached: check DATABASE_URL, and that PostgreSQL runs there"]
+  )
+
+  refuses(
+    "a wrong password",
+    (databaseUrl) => {
+      const url = new URL(databaseUrl)
+      url.password = secret
+      return { DEVELOPMENT: "1", DATABASE_URL: url.href }
+    },
+    ["the database refuses this user or password: check DATABASE_URL"]
+  )
+
+  refuses(
+    "settings that are wrong, all of them at once",
+    () => ({
+      DATABASE_URL: `mysql://root:${secret}@127.0.0.1/x`,
+      AUTH_ISSUER: "",
+      AUTH_AUDIENC: secret,
+      AUTH_JWKS_URL: secret,
+      CODE_KEYS: `a:${secret}`,
+      FINGERPRINT_KEY: secret,
+      SMS_PROVIDER: secret,
+      HOST: "0.0.0.0",
+      PORT: "99999",
+      PHONE_DEFAULT_REGION: secret,
+      PHONE_COUNTRIES: `CH,${secret}`,
+      PHONE_ACCEPT: secret,
+      CODE_PRESET: secret,
+      USERS: secret
+    }),
+    [
+      settings,
+      "  PHONE_DEFAULT_REGION is wrong: regions are ISO 3166-1 alpha-2 in capitals, such as CH",
+      "  PHONE_COUNTRIES is wrong: all, or a comma-separated list; regions are ISO 3166-1 alpha-2 in capitals, such as CH",
+      "  PHONE_ACCEPT is wrong: Expected \"mobile\" | \"valid\" | \"parsable\"",
+      "  PORT is wrong: a port from 0 to 65535",
+      "  USERS is wrong: Expected \"registered\" | \"from-token\"",
+      "  CODE_PRESET is wrong: Expected \"digits6\" | \"zitadel\"",
+      "  DATABASE_URL is wrong: a URL that begins with postgres://",
+      "  AUTH_ISSUER is empty",
+      ...missing("AUTH_AUDIENCE"),
+      "  AUTH_JWKS_URL is wrong: Expected a valid URL string",
+      "  CODE_KEYS is wrong: must be a comma-separated list of id:base64 with different ids and at least 32 bytes each",
+      "  FINGERPRINT_KEY is wrong: must be at least 32 bytes in base64",
+      "  SMS_PROVIDER is wrong: Expected \"console\"",
+      "  AUTH_AUDIENC is no setting; there are AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL",
+      "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENC, AUTH_JWKS_URL, CODE_KEYS, " +
+      "FINGERPRINT_KEY, SMS_PROVIDER)"
+    ]
+  )
+
+  refuses(
+    "development mode in production",
+    (databaseUrl) => ({ DEVELOPMENT: "1", NODE_ENV: "production", DATABASE_URL: databaseUrl }),
+    [
+      settings,
+      "  DEVELOPMENT must not be set where NODE_ENV is production",
+      ...missing(...deployment),
+      "  (development mode is off because of DATABASE_URL)"
+    ]
+  )
+
+  refuses("development mode on an address that others reach", () => ({ HOST: "0.0.0.0" }), [
+    settings,
+    "  HOST must be a loopback address in development mode, which accepts tokens that anyone can read"
+  ])
+})
