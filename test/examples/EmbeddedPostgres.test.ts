@@ -33,8 +33,27 @@ const query = (url: Redacted.Redacted, statement: string) =>
 const pidIn = (directory: string) =>
   Number(Fs.readFileSync(join(directory, "cluster/data/postmaster.pid"), "utf8").split("\n")[0])
 
+// Linux need not have `ps`.
+const isLinux = process.platform === "linux"
+
+const textOf = (file: string) => {
+  try {
+    return Fs.readFileSync(file, "utf8")
+  } catch {
+    return ""
+  }
+}
+
 // A zombie, which only its parent can remove, is gone as well.
-const isAlive = (pid: number) => /^[^Z]/.test(spawnSync("ps", ["-o", "stat=", "-p", String(pid)]).stdout.toString())
+const isAlive = (pid: number) =>
+  isLinux
+    ? /^State:\s+[^Z]/m.test(textOf(`/proc/${pid}/status`))
+    : /^[^Z]/.test(spawnSync("ps", ["-o", "stat=", "-p", String(pid)]).stdout.toString())
+
+const commandLines = () =>
+  isLinux
+    ? Fs.readdirSync("/proc").map((pid) => textOf(`/proc/${pid}/cmdline`)).join("\n")
+    : spawnSync("ps", ["-eww", "-o", "args="], { encoding: "utf8" }).stdout
 
 /** A process that starts PostgreSQL, prints the URL, and leaves at SIGTERM. Killed when the test ends. */
 const child = (directory: string, options: { clone?: string; uid?: number; gid?: number } = {}) => {
@@ -98,7 +117,7 @@ describe("EmbeddedPostgres", () => {
       assert.isAbove(password.length, 20)
       assert.strictEqual(Fs.statSync(join(shared, "cluster/password")).mode & 0o777, 0o600)
       assert.notInclude(Fs.readFileSync(join(shared, "postgres.log"), "utf8"), password)
-      const processes = spawnSync("ps", ["-eww", "-o", "args="], { encoding: "utf8" }).stdout
+      const processes = commandLines()
       assert.include(processes, "cluster_name=user_phone")
       assert.notInclude(processes, password)
       const wrong = Redacted.make(Redacted.value(url).replace(password, "wrong"))
@@ -139,7 +158,9 @@ describe("EmbeddedPostgres", () => {
   it.live("is not misled by a pid file whose pid now belongs to another process", () =>
     Effect.gen(function*() {
       const stranger = yield* Effect.acquireRelease(
-        Effect.sync(() => spawn("sleep", ["60"], isRoot ? nobody : {})),
+        Effect.sync(() =>
+          spawn("/bin/sh", ["-c", "read line"], { ...(isRoot ? nobody : {}), stdio: ["pipe", "ignore", "ignore"] })
+        ),
         (process) => end(process, "SIGKILL")
       )
       yield* Effect.scoped(start({ directory: shared }))
