@@ -22,15 +22,19 @@ chmod 711 "$base"
 results=$base/results
 : > "$results"
 
-server_groups() { cat "$base"/*/server.pgid 2>/dev/null; }
-
+# What was started here works in one of the folders, PostgreSQL included.
 finish() {
-  for group in $(server_groups); do kill -KILL -- "-$group" 2>/dev/null; done
-  for pid in $(postmasters "$base"); do kill -QUIT "$pid" 2>/dev/null; done
+  trap - EXIT INT TERM HUP
+  jobs -p | xargs -r kill 2>/dev/null
+  for process in /proc/[0-9]*; do
+    case $(readlink "$process/cwd") in "$base"/*) kill -KILL "${process#/proc/}" 2>/dev/null ;; esac
+  done
+  # Copies of PostgreSQL's programs, which a server that is stopped removes by itself.
+  find "$base" -path '*/.data/postgres/programs' -exec cat {} + -exec echo {} + 2>/dev/null | grep -o '^/var/tmp/user-phone-postgres-[^/]*' | xargs -r rm -rf
   if grep -q '^FAIL' "$results"; then echo "outputs: $base"; else rm -rf "$base"; fi
 }
 trap finish EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT TERM HUP
 
 # check <place> <what> <status>
 check() {
@@ -112,7 +116,9 @@ place() {
   check "$name" "Ctrl-C ends it again" $?
 
   if [ "$quick" != --quick ]; then
-    (unset PORT; minimal "$home" "$user" "$test" > "$home/test.log" 2>&1)
+    # In the background, since bash heeds a signal only once what runs before it has ended.
+    PORT= minimal "$home" "$user" "$test" > "$home/test.log" 2>&1 &
+    wait $!
     check "$name" "\`$test\` passes" $?
   fi
   [ -z "$(postmasters "$home")" ] && [ -z "$(cd "$home/clone" && git -c safe.directory='*' status --porcelain)" ]
