@@ -30,8 +30,10 @@ finish() {
     case $(readlink "$process/cwd") in "$base"/*) kill -KILL "${process#/proc/}" 2>/dev/null ;; esac
   done
   # Copies of PostgreSQL's programs, which a server that is stopped removes by itself.
-  find "$base" -path '*/.data/postgres/programs' -exec cat {} + -exec echo {} + 2>/dev/null | grep -o '^/var/tmp/user-phone-postgres-[^/]*' | xargs -r rm -rf
-  if grep -q '^FAIL' "$results"; then echo "outputs: $base"; else rm -rf "$base"; fi
+  find "$base" -path '*/.data/postgres/programs' 2>/dev/null | while read -r note; do
+    case $(cat "$note") in /var/tmp/user-phone-postgres-*) rm -rf "$(cat "$note")" ;; esac
+  done
+  if grep -q '^FAIL' "$results"; then echo "outputs: $base"; else rm -rf "$base" 2>/dev/null || { sleep 1; rm -rf "$base"; }; fi
 }
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
