@@ -6,7 +6,7 @@
  */
 import { NodeCrypto } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Cause, DateTime, Effect, Exit, Layer, Metric, Option, Redacted } from "effect"
+import { Cause, DateTime, Deferred, Effect, Exit, Layer, Metric, Option, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { SignJWT } from "jose"
 import { createHash, randomBytes } from "node:crypto"
@@ -269,8 +269,10 @@ const cutConnections = Effect.fnUntraced(function*(known: Known) {
   const waitingFor = (table: string) =>
     sql<{ readonly pid: number }>`SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
       WHERE d.datname = current_database() AND relation = ${table}::regclass AND NOT granted`
+  const locked = yield* Deferred.make<void>()
   const cut = sql.withTransaction(Effect.gen(function*() {
     yield* sql`LOCK TABLE user_phone.users, user_phone.outbox IN ACCESS EXCLUSIVE MODE`
+    yield* Deferred.succeed(locked, undefined)
     const requests = yield* waitingFor("user_phone.users").pipe(
       Effect.repeat({ until: (waiting) => waiting.length === ids.length })
     )
@@ -280,7 +282,11 @@ const cutConnections = Effect.fnUntraced(function*(known: Known) {
     for (const { pid } of [...requests, ...worker]) yield* sql`SELECT pg_terminate_backend(${pid})`
   }))
   const [statuses] = yield* Effect.all([
-    Effect.forEach(ids, (id) => setPhone(known, id, { phone: number }), { concurrency: "unbounded" }),
+    // Not before the lock is held: a request that came through would never be among those that wait.
+    Effect.andThen(
+      Deferred.await(locked),
+      Effect.forEach(ids, (id) => setPhone(known, id, { phone: number }), { concurrency: "unbounded" })
+    ),
     cut
   ], { concurrency: "unbounded" })
   assert.deepStrictEqual(statuses, ids.map(() => 503))
