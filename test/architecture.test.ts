@@ -180,6 +180,10 @@ describe("the package", () => {
       InvalidPhoneNumber: { reason: "NotValid" },
       UserNotInitialized: {},
       PhoneNotChanged: {},
+      NoPhone: {},
+      NoPendingCode: {},
+      InvalidCode: { reason: "CODE_WRONG", guessesLeft: 4 },
+      VerificationOff: {},
       TooManyRequests: { reason: "CODES_PER_NUMBER", until: DateTime.makeUnsafe(10_001) },
       IdempotencyKeyReused: {},
       Unavailable: { cause: "PostgreSQL: ConnectionError" }
@@ -198,6 +202,15 @@ describe("the package", () => {
       [400, 3, "Phone is invalid (PHONE-so0wa)", undefined],
       [400, 9, "User is not yet initialized (COMMAND-uz0Uu)", undefined],
       [400, 9, "Phone not changed (COMMAND-Uch5e)", undefined],
+      [400, 9, "Phone not found (COMMAND-ieJ2e)", undefined],
+      [400, 9, "Code is empty (PHONE-5xrra88eq8)", undefined],
+      [400, 3, "Code is invalid (COMMAND-eis9R)", undefined],
+      [
+        400,
+        9,
+        "phone verification is off after too many wrong codes, until it is unlocked by someone with user.write",
+        undefined
+      ],
       [429, 8, "Too many requests", 10],
       [400, 3, "the idempotency key was used for another request", undefined],
       [503, 14, "the service is unavailable, try again later", 1]

@@ -21,6 +21,7 @@ import {
   Actor,
   CodeGenerator,
   Errors,
+  Limits,
   SetPhone,
   SmsDelivery,
   SmsNotifier,
@@ -477,7 +478,8 @@ describe("SetPhone in memory", () => {
       CodeGenerator.layerPreset("digits6"),
       CryptoCodeVault.layer({ codeKeys: [key], fingerprintKey }),
       SmsText.layerEnglish,
-      failingNotifier
+      failingNotifier,
+      Layer.succeed(Limits.Limits, Limits.off)
     )),
     Layer.provideMerge(NodeCrypto.layer)
   )

@@ -9,6 +9,7 @@ import {
   ConfigProvider,
   Context,
   Data,
+  Duration,
   Effect,
   Layer,
   type LogLevel,
@@ -17,9 +18,10 @@ import {
   Result,
   Schema
 } from "effect"
-import { type CodeGenerator, PhoneNumber } from "effect-user-phone"
+import { type CodeGenerator, Limits, PhoneNumber } from "effect-user-phone"
 import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
 import { resolve } from "node:path"
+import * as LimitSettings from "./LimitSettings.ts"
 
 /** How a deployment differs from development. */
 export interface Deployment {
@@ -36,6 +38,9 @@ export class Settings extends Context.Service<Settings, {
   readonly users: "registered" | "from-token"
   readonly codePreset: keyof typeof CodeGenerator.presets
   readonly phonePolicy: PhoneNumber.PhonePolicy
+  readonly limits: Limits.Limits
+  /** How long the code before a resent one is accepted. */
+  readonly resendGrace: Duration.Duration
   /** The least severe level that is logged. */
   readonly logLevel: LogLevel.LogLevel
   /** Undefined in development mode. */
@@ -123,6 +128,13 @@ const read = Effect.gen(function*() {
   }
   const accept = yield* optional("PHONE_ACCEPT", Config.Literals(["mobile", "valid", "parsable"], "PHONE_ACCEPT"))
 
+  const limitsText = yield* optional("LIMITS", Config.String("LIMITS"))
+  const limits = limitsText === undefined ? Result.succeed(Limits.defaults) : LimitSettings.parse(limitsText)
+  if (Result.isFailure(limits)) problems.push(`LIMITS is wrong: ${limits.failure}`)
+  const graceText = yield* optional("RESEND_GRACE", Config.String("RESEND_GRACE"))
+  const grace = graceText === undefined ? Duration.seconds(60) : LimitSettings.durationOf(graceText)
+  if (grace === undefined) problems.push("RESEND_GRACE is wrong: a duration such as 60s, or 0s for none")
+
   const common = {
     host,
     port: (yield* optional("PORT", PortOrAny)) ?? 8080,
@@ -133,6 +145,8 @@ const read = Effect.gen(function*() {
       accept: accept ?? "mobile",
       regions: countries === "all" ? "all" : regions.filter(PhoneNumber.isRegion)
     },
+    limits: Result.getOrElse(limits, () => Limits.defaults),
+    resendGrace: grace ?? Duration.zero,
     logLevel: (yield* optional("LOG_LEVEL", Config.LogLevel("LOG_LEVEL"))) ?? "Info"
   } as const
 

@@ -7,8 +7,10 @@ import {
   Access,
   CodeGenerator,
   Errors,
+  Limits,
+  Operations,
   PhoneNumber,
-  SetPhone,
+  ResendPhoneCode,
   SmsDelivery,
   SmsText,
   TokenVerifier
@@ -36,7 +38,7 @@ const layerReadiness = Layer.effect(
 const smsProviders = { console: ConsoleSmsNotifier.layer }
 
 const server = Effect.gen(function*() {
-  const { codePreset, deployment, host, phonePolicy, port, users } = yield* Settings.Settings
+  const { codePreset, deployment, host, limits, phonePolicy, port, resendGrace, users } = yield* Settings.Settings
   const { dataDirectory } = yield* Settings.DatabaseSettings
   const secrets = deployment === undefined ? yield* Development.secrets(dataDirectory) : undefined
 
@@ -57,12 +59,14 @@ const server = Effect.gen(function*() {
     smsProviders[deployment?.smsProvider ?? "console"],
     users === "from-token" ? TokenVerifier.layerRegisteringUsers.pipe(Layer.provide(layerTokens)) : layerTokens,
     Layer.succeed(PhoneNumber.PhonePolicy, phonePolicy),
+    Layer.succeed(Limits.Limits, limits),
+    Layer.succeed(ResendPhoneCode.Grace, resendGrace),
     layerReadiness
   ).pipe(Layer.provideMerge(NodeCrypto.layer))
 
   const routes = deployment === undefined ? Layer.merge(Routes.layer, Development.layerLocalOnly) : Routes.layer
   const layerServer = Layer.merge(NodeServer.serve(routes, { host, port }), SmsDelivery.layer()).pipe(
-    Layer.provide(SetPhone.layer),
+    Layer.provide(Operations.layer),
     Layer.provide(layerPorts)
   )
 

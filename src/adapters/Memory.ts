@@ -1,5 +1,5 @@
 /**
- * Everything in memory, ready to use: SetPhone over in-memory users, store and outbox, random keys, English texts and an
+ * Everything in memory, ready to use: all operations over in-memory users, store and outbox, random keys, English texts and an
  * inbox that a worker delivers to. For tests, examples and trying things out.
  */
 import * as Aead from "effect/crypto/Aead"
@@ -10,8 +10,8 @@ import * as Layer from "effect/Layer"
 import * as Access from "../core/Access.ts"
 import * as CodeGenerator from "../core/CodeGenerator.ts"
 import type { CodeVault } from "../core/CodeVault.ts"
+import * as Operations from "../core/Operations.ts"
 import type { Outbox } from "../core/Outbox.ts"
-import * as SetPhone from "../core/SetPhone.ts"
 import * as SmsDelivery from "../core/SmsDelivery.ts"
 import * as SmsText from "../core/SmsText.ts"
 import type { Users } from "../core/Users.ts"
@@ -59,5 +59,5 @@ export const layerPorts = Layer.mergeAll(
  * @since 0.1.0
  */
 export const layer: Layer.Layer<
-  SetPhone.SetPhone | Users | UserStore | Outbox | CodeVault | MemorySmsNotifier.SmsInbox
-> = Layer.merge(SetPhone.layer, SmsDelivery.layer()).pipe(Layer.provideMerge(layerPorts))
+  Operations.Operations | Users | UserStore | Outbox | CodeVault | MemorySmsNotifier.SmsInbox
+> = Layer.merge(Layer.orDie(Operations.layer), SmsDelivery.layer()).pipe(Layer.provideMerge(layerPorts))

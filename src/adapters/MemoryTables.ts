@@ -6,7 +6,7 @@
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import * as Layer from "effect/Layer"
-import type { OutboxMessage } from "../core/Outbox.ts"
+import type { Delivery, OutboxMessage } from "../core/Outbox.ts"
 import type { UserId } from "../core/UserId.ts"
 import { evolve, nextEvent, type PhoneChange, type UserPhone, type UserPhoneEvent } from "../core/UserPhone.ts"
 import type { RecordedAnswer } from "../core/UserStore.ts"
@@ -24,13 +24,15 @@ export interface UserRow {
 }
 
 /**
- * A message that is not settled yet.
+ * A message, without its sealed body once it is settled for good.
  *
  * @category models
  * @since 0.1.0
  */
 export interface MessageRow {
-  readonly message: OutboxMessage
+  message: OutboxMessage
+  state: Delivery["state"]
+  reason: string | undefined
   attempts: number
   dueAt: DateTime.Utc
   lease: { readonly token: string; readonly until: DateTime.Utc } | undefined
@@ -44,8 +46,9 @@ export class MemoryTables extends Context.Service<MemoryTables, {
   readonly users: Map<UserId, UserRow>
   /** By message id, in the order of arrival. */
   readonly outbox: Map<string, MessageRow>
-  /** The times of a counter's latest charges, youngest first. */
-  readonly counters: Map<string, ReadonlyArray<DateTime.Utc>>
+  /** The times of a counter's latest charges, youngest first; the counters in the order in which they were charged. */
+  readonly counters: Map<string, { readonly times: ReadonlyArray<DateTime.Utc>; readonly keptUntil: DateTime.Utc }>
+  /** In the order in which they were given. */
   readonly answers: Map<string, { readonly answer: RecordedAnswer; readonly keptUntil: DateTime.Utc }>
 }>()("effect-user-phone/adapters/MemoryTables") {}
 

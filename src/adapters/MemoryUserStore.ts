@@ -4,7 +4,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { fullUntil, remembered } from "../core/Limits.ts"
+import { fullUntil, longest, remembered } from "../core/Limits.ts"
 import { type Commit, type CommitResult, type Details, UserStore } from "../core/UserStore.ts"
 import { MemoryTables } from "./MemoryTables.ts"
 
@@ -30,26 +30,43 @@ export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
       const row = users.get(before.userId)
       if (row === undefined || row.removed || !isAsLoaded(row.state, before)) return { _tag: "LostRace" }
 
-      for (const charge of charges) {
-        const until = fullUntil(counters.get(charge.counter) ?? [], charge)
-        if (until !== undefined) return { _tag: "LimitReached", reason: charge.reason, until }
-      }
+      const full = charges.flatMap((charge) => {
+        const until = fullUntil(counters.get(charge.counter)?.times ?? [], charge)
+        return until === undefined ? [] : [{ _tag: "LimitReached", reason: charge.reason, until } as const]
+      })
+      const [limit] = full.toSorted((a, b) => b.until.epochMilliseconds - a.until.epochMilliseconds)
+      if (limit !== undefined) return limit
 
       const details: Details = { sequence: last.sequence, changeDate: last.at, resourceOwner: after.resourceOwner }
       // Not part of the change, and perhaps updated since the user was loaded.
       row.state = { ...after, language: row.state.language }
       row.events.push(...events)
       for (const charge of charges) {
-        const times = [charge.at, ...counters.get(charge.counter) ?? []]
-        counters.set(charge.counter, times.slice(0, remembered(charge)))
+        const known = counters.get(charge.counter)
+        const end = DateTime.addDuration(charge.at, longest(charge))
+        counters.delete(charge.counter)
+        counters.set(charge.counter, {
+          times: [charge.at, ...known?.times ?? []].slice(0, remembered(charge)),
+          keptUntil: known === undefined ? end : DateTime.max(known.keptUntil, end)
+        })
       }
       for (const message of messages) {
-        outbox.set(message.messageId, { message, attempts: 0, dueAt: message.createdAt, lease: undefined })
+        outbox.set(message.messageId, {
+          message,
+          state: "queued",
+          reason: undefined,
+          attempts: 0,
+          dueAt: message.createdAt,
+          lease: undefined
+        })
       }
       if (idempotency !== undefined) {
         const { keptUntil, request, scope } = idempotency
+        answers.delete(scope)
         answers.set(scope, { answer: { request, details }, keptUntil })
       }
+      forgetExpired(counters, last.at)
+      forgetExpired(answers, last.at)
       return { _tag: "Committed", details }
     }
 
@@ -66,6 +83,14 @@ export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
     })
   })
 )
+
+/** The oldest are first, so that this looks at little more than what it takes away. */
+const forgetExpired = (rows: Map<string, { readonly keptUntil: DateTime.Utc }>, now: DateTime.Utc): void => {
+  for (const [key, { keptUntil }] of rows) {
+    if (DateTime.isGreaterThan(keptUntil, now)) break
+    rows.delete(key)
+  }
+}
 
 const isAsLoaded = (now: Commit["before"], before: Commit["before"]): boolean =>
   now.sequence === before.sequence && now.resourceOwner === before.resourceOwner && now.state === before.state

@@ -5,6 +5,7 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as SqlSchema from "effect/sql/SqlSchema"
@@ -75,6 +76,14 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
       }
     }
 
+    const findDelivery = SqlSchema.findOneOption({
+      Request: Schema.Struct({ userId: UserId, codeId: Schema.String }),
+      Result: DeliveryRow,
+      execute: ({ codeId, userId }) =>
+        sql`SELECT status AS state, attempts, reason FROM user_phone.outbox
+          WHERE user_id = ${userId} AND code_id = ${codeId}::uuid`
+    })
+
     return Outbox.of({
       claim: Effect.fn("PgOutbox.claim")(function*({ lease, limit, now }) {
         const claimed = yield* claimDue({
@@ -89,6 +98,10 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
       settle: Effect.fn("PgOutbox.settle")(function*(message, settlement) {
         const [row] = yield* statementFor(message, settlement)
         return row?.settled ?? false
+      }, orUnavailable),
+      delivery: Effect.fn("PgOutbox.delivery")(function*(userId, codeId) {
+        const row = Option.getOrUndefined(yield* findDelivery({ userId, codeId }))
+        return row && { ...row, reason: row.reason ?? undefined }
       }, orUnavailable)
     })
   })
@@ -106,4 +119,10 @@ const ClaimedRow = Schema.Struct({
   dueAt: Schema.Date,
   leaseToken: Schema.String,
   attempts: Schema.Int
+})
+
+const DeliveryRow = Schema.Struct({
+  state: Schema.Literals(["queued", "sent", "dead", "dropped"]),
+  attempts: Schema.Int,
+  reason: Schema.NullOr(Schema.String)
 })

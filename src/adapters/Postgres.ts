@@ -9,6 +9,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Outbox } from "../core/Outbox.ts"
 import type { Users } from "../core/Users.ts"
 import type { UserStore } from "../core/UserStore.ts"
+import * as PgHousekeeping from "./PgHousekeeping.ts"
 import * as PgMigrations from "./PgMigrations.ts"
 import * as PgOutbox from "./PgOutbox.ts"
 import * as PgUsers from "./PgUsers.ts"
@@ -22,4 +23,6 @@ export const layerStores: Layer.Layer<
   UserStore | Users | Outbox,
   SqlError | Migrator.MigrationError,
   SqlClient.SqlClient
-> = Layer.mergeAll(PgUserStore.layer, PgUsers.layer, PgOutbox.layer).pipe(Layer.provide(PgMigrations.layer))
+> = Layer.mergeAll(PgUserStore.layer, PgUsers.layer, PgOutbox.layer, PgHousekeeping.layer).pipe(
+  Layer.provide(PgMigrations.layer)
+)

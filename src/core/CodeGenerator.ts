@@ -1,6 +1,6 @@
 /**
- * The port that makes one-time codes, and the generator that ships with it: uniform over its alphabet, from a
- * cryptographic source.
+ * The port that makes one-time codes and reads them as people type them, and the generator that ships with it: uniform
+ * over its alphabet, from a cryptographic source.
  */
 import * as Context from "effect/Context"
 import * as SecureRandom from "effect/crypto/SecureRandom"
@@ -19,6 +19,8 @@ export class CodeGenerator extends Context.Service<CodeGenerator, {
   readonly lifetime: Duration.Duration
   /** A new code, each equally likely. */
   readonly next: Effect.Effect<Redacted.Redacted>
+  /** What was typed, as the code would be written: what cannot be mistaken is forgiven. The result may be empty. */
+  readonly read: (typed: Redacted.Redacted) => Redacted.Redacted
 }>()("effect-user-phone/core/CodeGenerator") {}
 
 /**
@@ -87,9 +89,31 @@ export const make = Effect.fnUntraced(function*({ alphabet, length, lifetime: li
     next: Effect.map(
       Effect.replicateEffect(character, length),
       (drawn) => Redacted.make(drawn.join(""), { label: "code" })
-    )
+    ),
+    read: (typed) => Redacted.make(forgive(alphabet, Redacted.value(typed)), { label: "code" })
   })
 })
+
+/**
+ * Takes spaces, hyphens and invisible characters away, other scripts' and full-width digits for the digits they are, and
+ * lower case for upper; each only where the alphabet has no character that it could be confused with.
+ */
+const forgive = (alphabet: string, typed: string): string => {
+  const ascii = Array.from(typed.normalize("NFKC"), (character) => {
+    const digit = /\p{Nd}/u.test(character) ? digitOf(character) : character
+    return alphabet.includes(character) ? character : digit
+  }).join("")
+  const dense = ascii.replace(/[\s\p{Pd}\p{Cf}]/gu, (character) => alphabet.includes(character) ? character : "")
+  return alphabet === alphabet.toUpperCase() ? dense.toUpperCase() : dense
+}
+
+/** Each script has its ten digits in a row, so that the distance to the first of them is the value. */
+const digitOf = (character: string): string => {
+  const point = character.codePointAt(0)!
+  let value = 0
+  while (value < 9 && /\p{Nd}/u.test(String.fromCodePoint(point - value - 1))) value++
+  return String(value)
+}
 
 /**
  * @category layers
@@ -97,6 +121,15 @@ export const make = Effect.fnUntraced(function*({ alphabet, length, lifetime: li
  */
 export const layer = (format: CodeFormat): Layer.Layer<CodeGenerator, WeakCodeFormat, SecureRandom.SecureRandom> =>
   Layer.effect(CodeGenerator, make(format))
+
+/**
+ * Digits and capitals of which none looks like another, and no vowels, so that no code is a word. Six of these are as many
+ * codes as eight digits.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export const unambiguous = "34679CDFGHJKMNPQRTVWXY"
 
 /**
  * The formats with a name: `digits6`, the default, is what NIST and OWASP ask for; `zitadel` is what ZITADEL sends.

@@ -123,13 +123,75 @@ export class PhoneNotChanged extends Schema.TaggedError<PhoneNotChanged>()("Phon
 }
 
 /**
+ * The user has no phone to remove. Unlike `NotFound`, there is such a user.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NoPhone extends Schema.TaggedError<NoPhone>()("NoPhone", {}) {
+  override get message() {
+    return "Phone not found"
+  }
+}
+
+/**
+ * No code is pending that a new one could follow: there never was one, or the number is verified, changed or removed.
+ * Set a number instead.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NoPendingCode extends Schema.TaggedError<NoPendingCode>()("NoPendingCode", {}) {
+  override get message() {
+    return "Code is empty"
+  }
+}
+
+/**
+ * The code proves nothing. Only `CODE_WRONG` was compared and counted; after the others, and when no guesses are left,
+ * a new code is needed. Unlike `TooManyRequests`, waiting does not help.
+ *
+ * - `CODE_WRONG`: it is not the code.
+ * - `CODE_SPENT`: too many wrong guesses were made on the pending code, so none is looked at any more, right or wrong.
+ * - `CODE_EXPIRED`: the pending code is too old.
+ * - `NO_CODE`: there is no pending code; it may have been used already.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidCode extends Schema.TaggedError<InvalidCode>()("InvalidCode", {
+  reason: Schema.Literals(["CODE_WRONG", "CODE_SPENT", "CODE_EXPIRED", "NO_CODE"]),
+  /** How many more guesses will be looked at on the pending code; absent where guesses are not limited. */
+  guessesLeft: Schema.optionalKey(Schema.Natural)
+}) {
+  override get message() {
+    return "Code is invalid"
+  }
+}
+
+/**
+ * After too many wrong codes in a row nobody can verify this user's phone, nor can the user set it or ask for a code.
+ * Unlike `TooManyRequests`, no waiting helps: someone else with `user.write` has to unlock it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class VerificationOff extends Schema.TaggedError<VerificationOff>()("VerificationOff", {}) {
+  override get message() {
+    return "phone verification is off after too many wrong codes, until it is unlocked by someone with user.write"
+  }
+}
+
+/**
  * A limit is reached; nothing was changed, sent or counted. Unlike `Unavailable`, the time to come back is known.
  *
  * @category errors
  * @since 0.1.0
  */
 export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()("TooManyRequests", {
-  /** The limit's name, in capitals with underscores. */
+  /**
+   * The limit's name: `WAIT_BETWEEN_CODES`, `CODES_PER_NUMBER`, `CODES_PER_USER` or `WRONG_GUESSES_PER_USER`.
+   */
   reason: Schema.String,
   /** When the same request may succeed. */
   until: Schema.DateTimeUtc

@@ -1,9 +1,13 @@
 /**
- * Limits as pure rules over counters. A counter remembers the times of its latest charges; a charge names the windows that
- * must have room. The counters live where `UserStore.commit` is, so that checking and raising are one step.
+ * Limits as pure rules: which guess may still be looked at, when the next code may be sent, and which counters a code
+ * that is sent charges. A counter remembers the times of its latest charges; it lives where `UserStore.commit` is, so that
+ * checking and raising are one step. All windows roll.
  */
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import { type Guesses, rememberedGuesses, type SendWait, type UserPhone } from "./UserPhone.ts"
 
 /**
  * At most `max` charges within any span of `within`: the window rolls.
@@ -12,9 +16,193 @@ import * as Duration from "effect/Duration"
  * @since 0.1.0
  */
 export interface Window {
+  /** At least 1. */
   readonly max: number
   readonly within: Duration.Duration
 }
+
+/**
+ * How long a user waits between two codes that are sent: `first`, doubled with every code up to `longest`, and halved
+ * again for every hour without one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Wait {
+  readonly first: Duration.Duration
+  readonly longest: Duration.Duration
+  /** The most that chance adds to a wait, as a part of it: 0.1 for a tenth. */
+  readonly jitter: number
+}
+
+/**
+ * Every limit, each of which can be switched off.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits {
+  /** Wrong guesses on one code, after which it is spent; 5 by default. */
+  readonly guessesPerCode: number | "off"
+  /** Wrong guesses of one user, whatever the codes; 10 in 24 hours by default. At most 100 are counted. */
+  readonly wrongGuessesPerUser: Window | "off"
+  /** Wrong guesses in a row, after which verification is off until it is unlocked; 100 by default. */
+  readonly wrongGuessesInARow: number | "off"
+  /** The wait between two codes sent to one user; 30 seconds to 32 minutes by default. */
+  readonly waitBetweenCodes: Wait | "off"
+  /** Codes sent to one number by all who do not hold it, and as many by those who do; 5 in 10 minutes, 10 an hour, 20 a day by default. */
+  readonly codesPerNumber: readonly [Window, ...Array<Window>] | "off"
+  /** Codes sent for one user, whatever the numbers; 20 a day by default. */
+  readonly codesPerUser: readonly [Window, ...Array<Window>] | "off"
+}
+
+const day = Duration.hours(24)
+
+/**
+ * What is in force by default.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaults: Limits = {
+  guessesPerCode: 5,
+  wrongGuessesPerUser: { max: 10, within: day },
+  wrongGuessesInARow: 100,
+  waitBetweenCodes: { first: Duration.seconds(30), longest: Duration.minutes(32), jitter: 0.1 },
+  codesPerNumber: [
+    { max: 5, within: Duration.minutes(10) },
+    { max: 10, within: Duration.hours(1) },
+    { max: 20, within: day }
+  ],
+  codesPerUser: [{ max: 20, within: day }]
+}
+
+/**
+ * None at all, for a host that limits on its own.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const off: Limits = {
+  guessesPerCode: "off",
+  wrongGuessesPerUser: "off",
+  wrongGuessesInARow: "off",
+  waitBetweenCodes: "off",
+  codesPerNumber: "off",
+  codesPerUser: "off"
+}
+
+/**
+ * The limits in force, a setting with a default.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Limits = Context.Reference<Limits>("effect-user-phone/core/Limits", { defaultValue: () => defaults })
+
+/**
+ * Codes are limited per number or per user, but the store keeps no counters. Unlike the errors of a request, this one ends
+ * the start: switch those limits off, or take a store that counts.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StoreCannotCount extends Schema.TaggedError<StoreCannotCount>()("StoreCannotCount", {}) {
+  override get message() {
+    return "the limits codesPerNumber and codesPerUser need a store with counters: switch them off, or take another store"
+  }
+}
+
+/**
+ * Whether some limit needs a store with counters.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const needCounters = (limits: Limits): boolean =>
+  limits.codesPerNumber !== "off" || limits.codesPerUser !== "off"
+
+/**
+ * Whether a code with so many wrong guesses is spent.
+ *
+ * @category rules
+ * @since 0.1.0
+ */
+export const isSpent = (limits: Limits, wrongGuesses: number): boolean =>
+  limits.guessesPerCode !== "off" && wrongGuesses >= limits.guessesPerCode
+
+/**
+ * Whether so many wrong guesses in a row have switched verification off.
+ *
+ * @category rules
+ * @since 0.1.0
+ */
+export const isOff = (limits: Limits, { wrongInARow }: Guesses): boolean =>
+  limits.wrongGuessesInARow !== "off" && wrongInARow >= limits.wrongGuessesInARow
+
+/**
+ * When a user's next guess may be looked at, or undefined when it may be now.
+ *
+ * @category rules
+ * @since 0.1.0
+ */
+export const guessesFullUntil = (
+  { wrongGuessesPerUser: window }: Limits,
+  { wrongAt }: Guesses,
+  at: DateTime.Utc
+): DateTime.Utc | undefined =>
+  window === "off"
+    ? undefined
+    : fullUntil(wrongAt, { at, windows: [{ ...window, max: Math.min(window.max, rememberedGuesses) }] })
+
+/**
+ * How many more wrong guesses will be looked at on a pending code, undefined for any number.
+ *
+ * @category rules
+ * @since 0.1.0
+ */
+export const guessesLeft = (
+  limits: Limits,
+  wrongGuesses: number,
+  { wrongAt, wrongInARow }: Guesses,
+  at: DateTime.Utc
+): number | undefined => {
+  const { guessesPerCode, wrongGuessesInARow, wrongGuessesPerUser: window } = limits
+  const left: Array<number> = []
+  if (guessesPerCode !== "off") left.push(guessesPerCode - wrongGuesses)
+  if (wrongGuessesInARow !== "off") left.push(wrongGuessesInARow - wrongInARow)
+  if (window !== "off") {
+    const start = DateTime.subtractDuration(at, window.within)
+    const counted = wrongAt.filter((time) => DateTime.isGreaterThan(time, start)).length
+    left.push(Math.min(window.max, rememberedGuesses) - counted)
+  }
+  return left.length === 0 ? undefined : Math.max(0, Math.min(...left))
+}
+
+/**
+ * The wait that begins when a code is sent now, undefined when there is none. `chance` is from 0 up to 1.
+ *
+ * @category rules
+ * @since 0.1.0
+ */
+export const waitAfter = (
+  { waitBetweenCodes: wait }: Limits,
+  last: SendWait | undefined,
+  now: DateTime.Utc,
+  chance: number
+): SendWait | undefined => {
+  if (wait === "off") return undefined
+  const highest = Math.max(0, Math.ceil(Math.log2(Duration.toMillis(wait.longest) / Duration.toMillis(wait.first))))
+  const step = last === undefined
+    ? 0
+    : Math.min(highest, Math.max(0, last.step + 1 - Math.floor(hoursBetween(last.sentAt, now))))
+  const planned = Duration.min(Duration.times(wait.first, 2 ** step), wait.longest)
+  const millis = Math.round(Duration.toMillis(planned) * (1 + wait.jitter * chance))
+  return { step, sentAt: now, until: DateTime.add(now, { milliseconds: millis }) }
+}
+
+const hoursBetween = (from: DateTime.Utc, to: DateTime.Utc): number =>
+  Math.max(0, to.epochMilliseconds - from.epochMilliseconds) / 3_600_000
 
 /**
  * One unit on one counter.
@@ -32,6 +220,34 @@ export interface Charge {
 }
 
 /**
+ * What it costs to send a user a code to the number with this fingerprint.
+ *
+ * Those who have proven a number count apart from those who have not, so that strangers cannot lock its owner out.
+ *
+ * @category rules
+ * @since 0.1.0
+ */
+export const chargesForCode = (
+  { codesPerNumber, codesPerUser }: Limits,
+  { proven, userId }: UserPhone,
+  number: string,
+  at: DateTime.Utc
+): ReadonlyArray<Charge> => [
+  ...(codesPerNumber === "off" ? [] : [{
+    counter: proven === number ? `codes/holders-of-number/${number}` : `codes/number/${number}`,
+    reason: "CODES_PER_NUMBER",
+    at,
+    windows: codesPerNumber
+  }]),
+  ...(codesPerUser === "off" ? [] : [{
+    counter: `codes/user/${userId}`,
+    reason: "CODES_PER_USER",
+    at,
+    windows: codesPerUser
+  }])
+]
+
+/**
  * When a charge on a counter may be tried again, or undefined when there is room for it now.
  *
  * `times` are the counter's latest charges, youngest first.
@@ -39,13 +255,16 @@ export interface Charge {
  * @category rules
  * @since 0.1.0
  */
-export const fullUntil = (times: ReadonlyArray<DateTime.Utc>, charge: Charge): DateTime.Utc | undefined => {
+export const fullUntil = (
+  times: ReadonlyArray<DateTime.Utc>,
+  { at, windows }: Pick<Charge, "at" | "windows">
+): DateTime.Utc | undefined => {
   let until: DateTime.Utc | undefined
-  for (const { max, within } of charge.windows) {
+  for (const { max, within } of windows) {
     const oldest = times[max - 1]
     if (oldest === undefined) continue
     const free = DateTime.addDuration(oldest, within)
-    if (DateTime.isGreaterThan(free, charge.at) && (until === undefined || DateTime.isGreaterThan(free, until))) {
+    if (DateTime.isGreaterThan(free, at) && (until === undefined || DateTime.isGreaterThan(free, until))) {
       until = free
     }
   }

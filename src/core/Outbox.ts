@@ -70,12 +70,29 @@ export type Settlement =
   | { readonly _tag: "Dropped"; readonly reason: string }
 
 /**
+ * What is known of a message's way.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Delivery {
+  /** `queued` until it is settled for good; then how. `sent` means that a provider took it. */
+  readonly state: "queued" | "sent" | "dead" | "dropped"
+  /** How often it was claimed. */
+  readonly attempts: number
+  /** Why it is tried again, or was given up; never the words of a provider. */
+  readonly reason: string | undefined
+}
+
+/**
  * Contract:
  *
- * - `claim` hands out messages that are due, those first that have been due the longest, at most `limit`. While a lease lives, no other claim returns
- *   its message, from any process; after it, the message is due again.
+ * - `claim` hands out messages that are due, those first that have been due the longest, at most `limit`. While a lease
+ *   lives, no other claim returns its message, from any process; after it, the message is due again.
  * - `settle` acts only for the latest lease on a message and answers whether it did. Once another worker has the message,
  *   or its user is removed, the worker that lost it changes nothing.
+ * - `delivery` tells of the message that carries a user's code, at least until that code expires; undefined when there is
+ *   none.
  *
  * @category services
  * @since 0.1.0
@@ -87,4 +104,5 @@ export class Outbox extends Context.Service<Outbox, {
     readonly lease: Duration.Duration
   }) => Effect.Effect<ReadonlyArray<ClaimedMessage>, Unavailable>
   readonly settle: (message: ClaimedMessage, settlement: Settlement) => Effect.Effect<boolean, Unavailable>
+  readonly delivery: (userId: UserId, codeId: string) => Effect.Effect<Delivery | undefined, Unavailable>
 }>()("effect-user-phone/core/Outbox") {}

@@ -2,38 +2,38 @@
  * SetPhone: change the phone number of a user, and start proving the new one unless the caller vouches for it.
  *
  * The checks come in the order that tells a stranger least: shape, permission, user, number, decision, commit. A message
- * leaves through the outbox that the commit writes, so no change is without its message and no message without its change.
+ * leaves through the outbox that the commit writes, so no change is without its message and no message without its change;
+ * the limits on codes that are sent are checked and raised in that same commit.
  */
 import * as Context from "effect/Context"
 import type * as SecureRandom from "effect/crypto/SecureRandom"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import type { Access } from "./Access.ts"
 import type { Actor } from "./Actor.ts"
 import type { CodeGenerator } from "./CodeGenerator.ts"
-import type { CodeVault } from "./CodeVault.ts"
-import {
-  type IdempotencyKeyReused,
+import { CodeVault } from "./CodeVault.ts"
+import { decideSetPhone } from "./Decision.ts"
+import type {
+  IdempotencyKeyReused,
   InvalidArgument,
-  type InvalidPhoneNumber,
-  type NotFound,
-  type PermissionDenied,
-  type PhoneNotChanged,
-  type TooManyRequests,
-  type Unavailable,
-  type UserNotInitialized
+  InvalidPhoneNumber,
+  NotFound,
+  PermissionDenied,
+  PhoneNotChanged,
+  TooManyRequests,
+  Unavailable,
+  UserNotInitialized,
+  VerificationOff
 } from "./Errors.ts"
-import * as Idempotency from "./internal/Idempotency.ts"
-import * as OneTimeCode from "./internal/OneTimeCode.ts"
+import * as CodeCommand from "./internal/CodeCommand.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
+import * as RequestShape from "./internal/RequestShape.ts"
+import type { StoreCannotCount } from "./Limits.ts"
 import * as PhoneNumber from "./PhoneNumber.ts"
-import { lengthRule } from "./UserId.ts"
-import { decideSetPhone } from "./UserPhone.ts"
-import type { Details, UserStore } from "./UserStore.ts"
-import type { Verification } from "./Verification.ts"
+import type { UserStore } from "./UserStore.ts"
+import { sendCode, type Verification } from "./Verification.ts"
 
 /**
  * @category models
@@ -57,13 +57,7 @@ export interface SetPhoneRequest {
  * @category models
  * @since 0.1.0
  */
-export interface SetPhoneAnswer {
-  readonly details: Details
-  /** The code, for `ReturnCode`; a replay has none, since codes are not kept. */
-  readonly verificationCode?: Redacted.Redacted | undefined
-  /** Whether this answers a repeated request, which then changed nothing. */
-  readonly replayed: boolean
-}
+export interface SetPhoneAnswer extends CodeCommand.Answer {}
 
 /**
  * All that can go wrong.
@@ -77,6 +71,7 @@ export type SetPhoneError =
   | NotFound
   | UserNotInitialized
   | InvalidPhoneNumber
+  | VerificationOff
   | PhoneNotChanged
   | TooManyRequests
   | IdempotencyKeyReused
@@ -91,53 +86,40 @@ export class SetPhone extends Context.Service<SetPhone, {
 }>()("effect-user-phone/core/SetPhone") {}
 
 const make = Effect.gen(function*() {
-  const command = yield* PhoneCommand.PhoneCommand
-  const codes = yield* OneTimeCode.make
-  const idempotent = yield* Idempotency.make
+  const phone = yield* PhoneCommand.PhoneCommand
+  const codes = yield* CodeCommand.make
+  const vault = yield* CodeVault
   const policy = yield* PhoneNumber.PhonePolicy
 
   return SetPhone.of({
     setPhone: Effect.fn("SetPhone.setPhone")(function*({
       idempotencyKey,
-      phone,
+      phone: written,
       userId: id,
-      verification = { _tag: "SendCode" }
+      verification = sendCode
     }) {
-      const userId = yield* PhoneCommand.checkUserId("SetPhoneRequest", id)
-      yield* checkPhone(phone)
-      yield* Idempotency.checkKey("SetPhoneRequest", idempotencyKey)
-      const privileged = verification._tag !== "SendCode"
+      const userId = yield* RequestShape.checkUserId("SetPhoneRequest", id)
+      yield* RequestShape.checkPhone("SetPhoneRequest", written)
+      yield* RequestShape.checkIdempotencyKey("SetPhoneRequest", idempotencyKey)
 
-      return yield* command.onUser(userId, privileged, (user) =>
-        Effect.gen(function*() {
-          const number = yield* Effect.fromResult(PhoneNumber.parse(phone, policy))
-          const now = yield* DateTime.now
-          const idempotency = yield* idempotent.describe({
-            operation: "SetPhone",
-            userId,
-            key: idempotencyKey,
-            command: [Redacted.value(number), verification._tag],
-            now
+      return yield* phone.onUser(
+        userId,
+        verification._tag === "SendCode" ? "SelfOrWriter" : "Writer",
+        (target) =>
+          Effect.gen(function*() {
+            const number = yield* Effect.fromResult(PhoneNumber.parse(written, policy))
+            const fingerprint = yield* vault.fingerprint("number", [Redacted.value(number)])
+            return yield* codes.run(target, {
+              operation: "SetPhone",
+              idempotencyKey,
+              verification,
+              parameters: [Redacted.value(number)],
+              number,
+              decide: (code, situation) =>
+                decideSetPhone(target.user, { number, fingerprint, proof: code ?? "Vouched" }, situation)
+            })
           })
-          const earlier = yield* idempotent.recall(idempotency, now)
-          if (earlier !== undefined) return { details: earlier, replayed: true }
-
-          const code = verification._tag === "AlreadyVerified" ? undefined : yield* codes.issue(userId, number, now)
-          const decision = yield* Effect.fromResult(decideSetPhone(user, {
-            number,
-            proof: code === undefined
-              ? "Vouched"
-              : { code: code.record, deliver: verification._tag === "ReturnCode" ? "Return" : "Send" }
-          }, now))
-          const messages = yield* codes.enclose(decision, code?.code, now)
-          const { details, replayed } = yield* command.commit({ ...decision, messages, charges: [], idempotency })
-          if (replayed !== undefined) {
-            return { details: yield* idempotent.same(idempotency, replayed), replayed: true }
-          }
-          return verification._tag === "ReturnCode"
-            ? { details, verificationCode: code?.code, replayed: false }
-            : { details, replayed: false }
-        }))
+      )
     })
   })
 })
@@ -148,13 +130,6 @@ const make = Effect.gen(function*() {
  */
 export const layer: Layer.Layer<
   SetPhone,
-  never,
+  StoreCannotCount,
   Access | UserStore | CodeGenerator | CodeVault | SecureRandom.SecureRandom
 > = Layer.effect(SetPhone, make).pipe(Layer.provide(PhoneCommand.layer))
-
-const checkPhone = (phone: Redacted.Redacted): Effect.Effect<void, InvalidArgument> =>
-  isPhoneLength(Redacted.value(phone))
-    ? Effect.void
-    : Effect.fail(new InvalidArgument({ request: "SetPhoneRequest", field: "phone", rule: lengthRule }))
-
-const isPhoneLength = Schema.is(Schema.String.check(Schema.isBetweenCodePoints(1, 200)))

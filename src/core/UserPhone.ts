@@ -1,12 +1,9 @@
 /**
- * The aggregate: a user as this module sees it, the events of its phone, what an event does to the state (`evolve`), and
- * what a command asks for (`decide…`). All of it is pure; stores only load and commit.
+ * The aggregate: a user as this module sees it, the events of its phone, and what an event does to the state (`evolve`).
+ * All of it is pure. What a command comes to is in `Decision.ts`; stores only load and commit.
  */
 import * as DateTime from "effect/DateTime"
-import * as Equal from "effect/Equal"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { PhoneNotChanged } from "./Errors.ts"
 import { PhoneNumber } from "./PhoneNumber.ts"
 import type { OrganizationId, UserId } from "./UserId.ts"
 
@@ -64,14 +61,14 @@ export const PendingCode = Schema.TaggedUnion({
 export type PendingCode = typeof PendingCode.Type
 
 /**
- * A user's wrong guesses. Only a right one ends the row; nothing clears the times.
+ * A user's wrong guesses. Only a right one, or an unlock, ends the row; nothing clears the times.
  *
  * @category models
  * @since 0.1.0
  */
 export const Guesses = Schema.Struct({
   wrongInARow: Schema.Natural,
-  /** The times of the youngest ten wrong guesses, youngest first. */
+  /** The times of the youngest hundred wrong guesses, youngest first. */
   wrongAt: Schema.Array(Schema.DateTimeUtc)
 })
 
@@ -84,7 +81,32 @@ export type Guesses = typeof Guesses.Type
 /** No guess yet. */
 export const noGuesses: Guesses = { wrongInARow: 0, wrongAt: [] }
 
-const rememberedGuesses = 10
+/**
+ * How many times of wrong guesses a user's state keeps: the most that a limit on them can count.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const rememberedGuesses = 100
+
+/**
+ * When the next code may be sent to a user, as it was fixed when the latest one was.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const SendWait = Schema.Struct({
+  /** How often the first wait has been doubled. */
+  step: Schema.Natural,
+  sentAt: Schema.DateTimeUtc,
+  until: Schema.DateTimeUtc
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type SendWait = typeof SendWait.Type
 
 /**
  * A user as this module sees it.
@@ -106,11 +128,15 @@ export interface UserPhone {
   readonly changeDate: DateTime.Utc | undefined
   readonly phone: { readonly number: PhoneNumber; readonly verified: boolean } | undefined
   readonly pending: PendingCode | undefined
+  /** The fingerprint of the number that was last verified: it stays when that number is changed or removed. */
+  readonly proven: string | undefined
   readonly guesses: Guesses
+  /** Undefined before the first code was sent. */
+  readonly wait: SendWait | undefined
 }
 
 /**
- * What can happen to a phone, by the wire's event types.
+ * What can happen to a phone, by the wire's event types; `verification.unlocked` is an addition.
  *
  * @category models
  * @since 0.1.0
@@ -120,15 +146,20 @@ export const PhoneChange = Schema.Union([
   Schema.Struct({ type: Schema.tag("user.human.phone.removed") }),
   Schema.Struct({
     type: Schema.tag("user.human.phone.verified"),
+    /** The fingerprint of the number. */
+    proven: Schema.String,
     /** Whether the host vouched for the number, rather than the user proving it. */
     vouched: Schema.Boolean
   }),
   Schema.Struct({ type: Schema.tag("user.human.phone.verification.failed"), codeId: Schema.String }),
+  Schema.Struct({ type: Schema.tag("user.human.phone.verification.unlocked") }),
   Schema.Struct({
     type: Schema.tag("user.human.phone.code.added"),
     pending: PendingCode,
     /** Whether the code was returned to the caller rather than sent. */
-    returned: Schema.Boolean
+    returned: Schema.Boolean,
+    /** For a code that is sent, while there is a limit on how soon the next may be. */
+    wait: Schema.optionalKey(SendWait)
   }),
   Schema.Struct({
     type: Schema.tag("user.human.phone.code.sent"),
@@ -153,91 +184,6 @@ export interface UserPhoneEvent {
   readonly sequence: bigint
   readonly at: DateTime.Utc
   readonly change: PhoneChange
-}
-
-/**
- * A message that a decision calls for, before its text is sealed.
- *
- * @category models
- * @since 0.1.0
- */
-export interface MessageIntent {
-  readonly kind: "code"
-  readonly recipient: PhoneNumber
-  readonly codeId: string
-  readonly expiresAt: DateTime.Utc
-}
-
-/**
- * What a command comes to: the events to append, the state after them, and the messages to send.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Decision {
-  readonly before: UserPhone
-  readonly events: readonly [UserPhoneEvent, ...Array<UserPhoneEvent>]
-  readonly after: UserPhone
-  readonly messages: ReadonlyArray<MessageIntent>
-}
-
-/**
- * The command behind SetPhone: the number, and the code that will prove it unless the host vouches for the number.
- *
- * @category models
- * @since 0.1.0
- */
-export interface SetPhoneCommand {
-  readonly number: PhoneNumber
-  readonly proof: "Vouched" | { readonly code: CodeRecord; readonly deliver: "Send" | "Return" }
-}
-
-/**
- * A new number replaces the old one at once, unverified, and takes any pending code with it.
- *
- * @category decisions
- * @since 0.1.0
- */
-export const decideSetPhone = (
-  user: UserPhone,
-  { number, proof }: SetPhoneCommand,
-  now: DateTime.Utc
-): Result.Result<Decision, PhoneNotChanged> => {
-  if (user.phone !== undefined && Equal.equals(user.phone.number, number)) return Result.fail(new PhoneNotChanged())
-  const changed = { type: "user.human.phone.changed", number } as const
-  if (proof === "Vouched") {
-    return Result.succeed(record(user, [changed, { type: "user.human.phone.verified", vouched: true }], [], now))
-  }
-  const { code, deliver } = proof
-  return Result.succeed(record(
-    user,
-    [changed, {
-      type: "user.human.phone.code.added",
-      pending: { _tag: "OwnCode", current: code, wrongGuesses: 0 },
-      returned: deliver === "Return"
-    }],
-    deliver === "Return"
-      ? []
-      : [{ kind: "code", recipient: number, codeId: code.codeId, expiresAt: code.expiresAt }],
-    now
-  ))
-}
-
-const record = (
-  before: UserPhone,
-  [first, ...rest]: readonly [PhoneChange, ...Array<PhoneChange>],
-  messages: ReadonlyArray<MessageIntent>,
-  now: DateTime.Utc
-): Decision => {
-  const event = nextEvent(before, first, now)
-  const events: [UserPhoneEvent, ...Array<UserPhoneEvent>] = [event]
-  let after = evolve(before, event)
-  for (const change of rest) {
-    const next = nextEvent(after, change, now)
-    events.push(next)
-    after = evolve(after, next)
-  }
-  return { before, events, after, messages }
 }
 
 /**
@@ -276,6 +222,7 @@ const effectOf = (user: UserPhone, { at, change }: UserPhoneEvent): Partial<User
       return {
         phone: user.phone && { ...user.phone, verified: true },
         pending: undefined,
+        proven: change.proven,
         guesses: change.vouched ? user.guesses : { ...user.guesses, wrongInARow: 0 }
       }
     case "user.human.phone.verification.failed":
@@ -286,8 +233,10 @@ const effectOf = (user: UserPhone, { at, change }: UserPhoneEvent): Partial<User
           wrongAt: [at, ...user.guesses.wrongAt].slice(0, rememberedGuesses)
         }
       }
+    case "user.human.phone.verification.unlocked":
+      return { guesses: { ...user.guesses, wrongInARow: 0 } }
     case "user.human.phone.code.added":
-      return { pending: change.pending }
+      return change.wait === undefined ? { pending: change.pending } : { pending: change.pending, wait: change.wait }
     case "user.human.phone.code.sent":
       return {}
   }

@@ -72,7 +72,7 @@ export interface Commit {
  *
  * - `Committed`: everything is written, durably.
  * - `LostRace`: the user is no longer as it was loaded.
- * - `LimitReached`: a counter has no room; the first that has none is named, with the time when it will.
+ * - `LimitReached`: a counter has no room; of several, the one that has room last is named, with the time when it will.
  * - `Replayed`: this idempotency scope has been answered before.
  *
  * @category models
@@ -100,7 +100,7 @@ export type CommitResult =
  * @since 0.1.0
  */
 export class UserStore extends Context.Service<UserStore, {
-  /** Whether charges are counted. Limits need a store that does; one that cannot ignores `charges`. */
+  /** Whether charges are counted. Limits on codes that are sent need a store that does; one that cannot ignores `charges`. */
   readonly counts: boolean
   readonly load: (userId: UserId) => Effect.Effect<UserPhone | undefined, Unavailable>
   readonly commit: (commit: Commit) => Effect.Effect<CommitResult, Unavailable>

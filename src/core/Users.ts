@@ -49,7 +49,9 @@ export const stateOf = (user: NewUser): UserPhone => ({
   changeDate: undefined,
   phone: undefined,
   pending: undefined,
-  guesses: noGuesses
+  proven: undefined,
+  guesses: noGuesses,
+  wait: undefined
 })
 
 /**
@@ -58,7 +60,7 @@ export const stateOf = (user: NewUser): UserPhone => ({
  * - `register` adds a user with sequence 0 and no phone.
  * - `update` changes what is given and keeps the rest; it is no event and does not raise the sequence.
  * - `remove` takes the user's phone and pending code with it (as an event, if there was a phone) and drops its messages
- *   that are still queued; the log and the counts of guesses stay.
+ *   that are still queued; the log and the counts stay.
  * - `list` gives users that are not removed by ascending id, from the first after `after`, at most `limit`.
  *
  * @category services

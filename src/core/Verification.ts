@@ -8,4 +8,14 @@
  * @category models
  * @since 0.1.0
  */
-export type Verification = { readonly _tag: "SendCode" | "ReturnCode" | "AlreadyVerified" }
+export interface Verification<Way extends string = "SendCode" | "ReturnCode" | "AlreadyVerified"> {
+  readonly _tag: Way
+}
+
+/**
+ * What is done by default.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const sendCode: Verification<"SendCode"> = { _tag: "SendCode" }

@@ -1,12 +1,19 @@
 /**
  * The public names of the core, in reading order.
  */
+export * as GetPhone from "./GetPhone.ts"
+export * as Operations from "./Operations.ts"
+export * as RemovePhone from "./RemovePhone.ts"
+export * as ResendPhoneCode from "./ResendPhoneCode.ts"
 export * as SetPhone from "./SetPhone.ts"
+export * as UnlockPhoneVerification from "./UnlockPhoneVerification.ts"
+export * as VerifyPhone from "./VerifyPhone.ts"
 
 export * as Access from "./Access.ts"
 export * as Actor from "./Actor.ts"
 export * as CodeGenerator from "./CodeGenerator.ts"
 export * as CodeVault from "./CodeVault.ts"
+export * as Decision from "./Decision.ts"
 export * as Errors from "./Errors.ts"
 export * as Limits from "./Limits.ts"
 export * as Outbox from "./Outbox.ts"

@@ -45,8 +45,8 @@ export const decoder = <Fields extends Schema.Struct.Fields, A>(
       try: () => JSON.parse(text),
       catch: () => invalid(undefined, "the body must be JSON")
     })
-    const members = Predicate.isObject(json) && !Array.isArray(json) ? yield* canonical(json) : json
-    return yield* decode(members).pipe(Effect.mapError(({ issue }) => {
+    if (!Predicate.isObject(json) || Array.isArray(json)) return yield* invalid(undefined, "the body must be an object")
+    return yield* decode(yield* canonical(json)).pipe(Effect.mapError(({ issue }) => {
       const [first] = describe(issue).issues
       return invalid(first?.path?.map(String).join(".") || undefined, first?.message ?? "must be of another form")
     }))

@@ -71,12 +71,23 @@ const table: { readonly [Tag in CallerError["_tag"]]: Row<Extract<CallerError, {
   InvalidPhoneNumber: { http: 400, code: 3, id: "PHONE-so0wa", details: ({ rule }) => [badRequest("phone", rule)] },
   UserNotInitialized: { http: 400, code: 9, id: "COMMAND-uz0Uu" },
   PhoneNotChanged: { http: 400, code: 9, id: "COMMAND-Uch5e" },
+  NoPhone: { http: 400, code: 9, id: "COMMAND-ieJ2e" },
+  NoPendingCode: { http: 400, code: 9, id: "PHONE-5xrra88eq8" },
+  InvalidCode: {
+    http: 400,
+    code: 3,
+    id: "COMMAND-eis9R",
+    details: ({ guessesLeft, reason }) => [
+      errorInfo(reason, guessesLeft === undefined ? {} : { guessesLeft: String(guessesLeft) })
+    ]
+  },
+  VerificationOff: { http: 400, code: 9, details: () => [errorInfo("VERIFICATION_OFF")] },
   TooManyRequests: {
     http: 429,
     code: 8,
     details: ({ reason, until }, now) => [
       { type: "google.rpc.RetryInfo", retryDelaySeconds: secondsUntil(until, now) },
-      { type: "google.rpc.ErrorInfo", reason, domain, metadata: {} }
+      errorInfo(reason)
     ]
   },
   IdempotencyKeyReused: {
@@ -99,6 +110,13 @@ export const codesOf = (tag: CallerError["_tag"]): readonly [httpStatus: number,
 ]
 
 const domain = "effect-user-phone"
+
+const errorInfo = (reason: string, metadata: Readonly<Record<string, string>> = {}): Detail => ({
+  type: "google.rpc.ErrorInfo",
+  reason,
+  domain,
+  metadata
+})
 
 const badRequest = (field: string, description: string): Detail => ({
   type: "google.rpc.BadRequest",

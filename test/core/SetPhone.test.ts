@@ -10,11 +10,13 @@ import {
   Actor,
   type CodeGenerator,
   CodeVault,
+  Decision,
+  Limits,
   type Outbox,
   PhoneNumber,
   SetPhone,
   UserId,
-  UserPhone,
+  type UserPhone,
   Users,
   UserStore
 } from "../../src/core/index.ts"
@@ -188,12 +190,13 @@ describe("SetPhone in a race", () => {
   const meddle = (commit: UserStore.Commit) =>
     Effect.gen(function*() {
       const store = yield* UserStore.UserStore
-      const decision = UserPhone.decideSetPhone(commit.before, {
+      const decision = Decision.decideSetPhone(commit.before, {
         number: Redacted.make(PhoneNumber.E164.make(text(900 + Number(commit.before.sequence)))),
+        fingerprint: "fingerprint",
         proof: "Vouched"
-      }, yield* DateTime.now)
+      }, { now: yield* DateTime.now, limits: Limits.off, bySelf: false, chance: 0 })
       if (decision._tag === "Failure") return yield* Effect.die(decision.failure)
-      yield* store.commit({ ...decision.success, messages: [], charges: [] })
+      yield* store.commit({ ...decision.success, messages: [] })
     })
 
   const racing = (losses: number) =>

@@ -36,6 +36,7 @@ const oneMessage = Effect.gen(function*() {
   const outboxOf = (claimed: Outbox.ClaimedMessage) =>
     Outbox.Outbox.of({
       claim: () => Effect.succeed([claimed]),
+      delivery: () => Effect.undefined,
       settle: (_, settlement) =>
         Effect.sync(() => {
           settled.push(settlement)
@@ -177,6 +178,7 @@ describe("SmsDelivery", () => {
       const settled: Array<string> = []
       const outbox = Outbox.Outbox.of({
         claim: () => Effect.succeed([message, ...others]),
+        delivery: () => Effect.undefined,
         settle: ({ messageId }) =>
           messageId === message.messageId
             ? Effect.andThen(Deferred.succeed(release, undefined), Effect.die("settling met a bug"))
@@ -220,6 +222,7 @@ describe("SmsDelivery", () => {
             if (claims === 2) return Effect.fail(new Errors.Unavailable({ cause: "down" }))
             return Effect.succeed(claims === 3 ? [message] : [])
           }),
+        delivery: () => Effect.undefined,
         settle: (_, settlement) => Effect.sync(() => settled.push(settlement) > 0)
       })
       const slow = notifier(() =>

@@ -263,11 +263,24 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
 
   it.effect("answers 405 with the methods that there are", () =>
     Effect.gen(function*() {
-      for (const method of ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]) {
-        const { headers, status, text } = yield* send({ method, path: "/v2/users/ada/phone?x=1" })
-        assert.strictEqual(status, 405)
-        assert.strictEqual(headers["allow"], "POST")
-        assert.deepStrictEqual(JSON.parse(text), { code: 12, message: "Method Not Allowed" })
+      const paths = [
+        ["/v2/users/ada/phone?x=1", ["POST", "DELETE", "GET"]],
+        ["/v2beta/users/ada/phone", ["POST", "DELETE"]],
+        ["/v2/users/ada/phone/verify", ["POST"]],
+        ["/v2beta/users/ada/phone/resend", ["POST"]],
+        ["/v2/users/ada/phone/unlock", ["POST"]]
+      ] as const
+      for (const [path, allowed] of paths) {
+        for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]) {
+          const { headers, status, text } = yield* send({ method, path })
+          if ((allowed as ReadonlyArray<string>).includes(method)) {
+            assert.strictEqual(status, 401)
+            continue
+          }
+          assert.strictEqual(status, 405)
+          assert.strictEqual(headers["allow"], allowed.join(", "))
+          assert.deepStrictEqual(JSON.parse(text), { code: 12, message: "Method Not Allowed" })
+        }
       }
       assert.strictEqual((yield* send({ method: "POST", path: "/openapi.json" })).headers["allow"], "GET")
     }))
@@ -358,7 +371,23 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
   it.effect("describes itself, and can be browsed without the internet", () =>
     Effect.gen(function*() {
       const openapi = JSON.parse((yield* send({ method: "GET", path: "/openapi.json" })).text)
-      assert.deepStrictEqual(Object.keys(openapi.paths), ["/v2/users/{userId}/phone", "/v2beta/users/{userId}/phone"])
+      const operations = Object.entries<any>(openapi.paths).flatMap(([path, methods]) =>
+        Object.entries<any>(methods).map(([method, { deprecated, tags }]) =>
+          [method, path, ...tags, ...(deprecated ? ["deprecated"] : [])].join(" ")
+        )
+      )
+      const ofVersion = (version: string, note: string) => [
+        `post /${version}/users/{userId}/phone phone${note}`,
+        `post /${version}/users/{userId}/phone/verify phone${note}`,
+        `post /${version}/users/{userId}/phone/resend phone${note}`,
+        `delete /${version}/users/{userId}/phone phone${note}`
+      ]
+      assert.sameMembers(operations, [
+        ...ofVersion("v2", ""),
+        ...ofVersion("v2beta", " deprecated"),
+        "get /v2/users/{userId}/phone additions",
+        "post /v2/users/{userId}/phone/unlock additions"
+      ])
       const { post } = openapi.paths["/v2/users/{userId}/phone"]
       assert.deepStrictEqual(Object.keys(post.responses), [
         "200",

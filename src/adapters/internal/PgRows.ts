@@ -8,11 +8,18 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { PhoneNumber } from "../../core/PhoneNumber.ts"
 import { OrganizationId, UserId } from "../../core/UserId.ts"
-import { Guesses, PendingCode, PhoneChange, type UserPhone, type UserPhoneEvent } from "../../core/UserPhone.ts"
+import {
+  Guesses,
+  PendingCode,
+  PhoneChange,
+  SendWait,
+  type UserPhone,
+  type UserPhoneEvent
+} from "../../core/UserPhone.ts"
 
 /** The columns of `users` that make up the aggregate, in the order of `UserRow`. */
 export const userColumns =
-  "user_id, resource_owner, kind, state, language, sequence, change_date, phone, phone_verified, pending, guesses"
+  "user_id, resource_owner, kind, state, language, sequence, change_date, phone, phone_verified, pending, proven, guesses, wait"
 
 /** A row of `user_phone.users`. */
 export const UserRow = Schema.Struct({
@@ -26,7 +33,9 @@ export const UserRow = Schema.Struct({
   phone: Schema.NullOr(PhoneNumber),
   phone_verified: Schema.Boolean,
   pending: Schema.NullOr(Schema.toCodecJson(PendingCode)),
-  guesses: Schema.toCodecJson(Guesses)
+  proven: Schema.NullOr(Schema.String),
+  guesses: Schema.toCodecJson(Guesses),
+  wait: Schema.NullOr(Schema.toCodecJson(SendWait))
 })
 
 /** The aggregate of a row. */
@@ -40,7 +49,9 @@ export const userOf = (row: typeof UserRow.Type): UserPhone => ({
   changeDate: row.change_date ?? undefined,
   phone: row.phone === null ? undefined : { number: row.phone, verified: row.phone_verified },
   pending: row.pending ?? undefined,
-  guesses: row.guesses
+  proven: row.proven ?? undefined,
+  guesses: row.guesses,
+  wait: row.wait ?? undefined
 })
 
 /** A row of `user_phone.events`. */
@@ -57,6 +68,7 @@ const encodeChange = Schema.encodeEffect(ChangeJson)
 const decodeChange = Schema.decodeUnknownEffect(ChangeJson)
 const encodePending = Schema.encodeEffect(Schema.toCodecJson(PendingCode))
 const encodeGuesses = Schema.encodeEffect(Schema.toCodecJson(Guesses))
+const encodeWait = Schema.encodeEffect(Schema.toCodecJson(SendWait))
 
 /** The event of a row. */
 export const eventOf = Effect.fnUntraced(function*(row: typeof EventRow.Type) {
@@ -76,11 +88,13 @@ export const eventJson = Effect.fnUntraced(function*({ at, change, sequence }: U
 })
 
 /** The state after a change as `commit_change` takes it. */
-export const afterJson = Effect.fnUntraced(function*({ guesses, pending, phone }: UserPhone) {
+export const afterJson = Effect.fnUntraced(function*({ guesses, pending, phone, proven, wait }: UserPhone) {
   return {
     phone: phone === undefined ? null : Redacted.value(phone.number),
     verified: phone?.verified ?? false,
     pending: pending === undefined ? null : yield* encodePending(pending),
-    guesses: yield* encodeGuesses(guesses)
+    proven: proven ?? null,
+    guesses: yield* encodeGuesses(guesses),
+    wait: wait === undefined ? null : yield* encodeWait(wait)
   }
 })

@@ -5,7 +5,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import { Actor } from "../Actor.ts"
 import { CodeVault } from "../CodeVault.ts"
-import { IdempotencyKeyReused, InvalidArgument } from "../Errors.ts"
+import { IdempotencyKeyReused } from "../Errors.ts"
 import type { UserId } from "../UserId.ts"
 import { type IdempotentRequest, type RecordedAnswer, UserStore } from "../UserStore.ts"
 
@@ -53,11 +53,3 @@ export const make = Effect.gen(function*() {
     })
   }
 })
-
-/** A key is 1 to 255 visible ASCII characters. */
-export const checkKey = (request: string, key: string | undefined): Effect.Effect<void, InvalidArgument> =>
-  key === undefined || /^[\x21-\x7E]{1,255}$/.test(key)
-    ? Effect.void
-    : Effect.fail(
-      new InvalidArgument({ request, field: "idempotencyKey", rule: "value must be 1 to 255 visible ASCII characters" })
-    )

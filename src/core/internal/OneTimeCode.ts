@@ -7,10 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { CodeGenerator } from "../CodeGenerator.ts"
 import { CodeVault } from "../CodeVault.ts"
+import type { Decision } from "../Decision.ts"
 import type { OutboxMessage } from "../Outbox.ts"
 import type { PhoneNumber } from "../PhoneNumber.ts"
 import type { UserId } from "../UserId.ts"
-import type { CodeRecord, Decision } from "../UserPhone.ts"
+import type { CodeRecord } from "../UserPhone.ts"
 
 export const make = Effect.gen(function*() {
   const generator = yield* CodeGenerator

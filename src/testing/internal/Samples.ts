@@ -4,10 +4,12 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { decideSetPhone } from "../../core/Decision.ts"
+import * as Limits from "../../core/Limits.ts"
 import type { OutboxMessage } from "../../core/Outbox.ts"
 import { E164, type PhoneNumber } from "../../core/PhoneNumber.ts"
 import { OrganizationId, UserId } from "../../core/UserId.ts"
-import { type CodeRecord, decideSetPhone, evolve, type UserPhone } from "../../core/UserPhone.ts"
+import { type CodeRecord, evolve, type UserPhone } from "../../core/UserPhone.ts"
 import { type NewUser, stateOf, Users } from "../../core/Users.ts"
 import { type Commit, type CommitResult, UserStore } from "../../core/UserStore.ts"
 
@@ -57,13 +59,13 @@ export const register = Effect.fnUntraced(function*(changes: Partial<NewUser> = 
 /** The commit that sets a number on `before`, with the message that carries its code. */
 export const settingNumber = (before: UserPhone, number: PhoneNumber, now: DateTime.Utc): Commit => {
   const code = codeFor(now)
-  const decision = decideSetPhone(before, { number, proof: { code, deliver: "Send" } }, now)
+  const decision = decideSetPhone(
+    before,
+    { number, fingerprint: code.number, proof: { record: code, deliver: "Send" } },
+    { now, limits: Limits.off, bySelf: false, chance: 0 }
+  )
   if (decision._tag === "Failure") throw new Error("a sample must change the number")
-  return {
-    ...decision.success,
-    messages: [messageFor(before.userId, code.codeId, now)],
-    charges: []
-  }
+  return { ...decision.success, messages: [messageFor(before.userId, code.codeId, now)] }
 }
 
 /** Folds a user's log over the state that it was registered with. */

@@ -1,0 +1,55 @@
+/**
+ * Takes away what has nothing left to say in PostgreSQL: counters and answers that have expired, and messages that were
+ * settled a month ago. Any number of processes may do so at once.
+ *
+ * Only what is over by the database's clock and by this process's own goes, so that neither alone can lift a limit.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { Unavailable } from "../core/Errors.ts"
+import { orUnavailable } from "./internal/PgFailure.ts"
+
+/**
+ * Tidies up every five minutes for as long as the layer lives.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<never, never, SqlClient.SqlClient> = Layer.effectDiscard(Effect.suspend(() =>
+  tidy.pipe(
+    Effect.catch(() => Effect.logWarning("expired rows could not be taken away")),
+    Effect.repeat(Schedule.spaced("5 minutes")),
+    Effect.forkScoped
+  )
+))
+
+/** How many rows one statement takes, so that it holds its locks for a moment only. */
+const batch = 1000
+
+/**
+ * Tidies up now.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tidy: Effect.Effect<void, Unavailable, SqlClient.SqlClient> = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const clock = DateTime.toDateUtc(yield* DateTime.now)
+
+  const takeAway = (table: string, key: string, over: string, after: string) =>
+    sql`DELETE FROM ${sql(`user_phone.${table}`)} WHERE ${sql(key)} IN (
+      SELECT ${sql(key)} FROM ${sql(`user_phone.${table}`)}
+      WHERE ${sql(over)} <= least(now(), ${clock}) - ${after}::interval
+      LIMIT ${batch} FOR UPDATE SKIP LOCKED
+    ) RETURNING 1`.pipe(
+      orUnavailable,
+      Effect.repeat({ while: (rows) => rows.length === batch })
+    )
+
+  yield* takeAway("counters", "counter", "kept_until", "0")
+  yield* takeAway("answers", "scope", "kept_until", "0")
+  yield* takeAway("outbox", "message_id", "settled_at", "30 days")
+})

@@ -1,0 +1,119 @@
+/**
+ * GetPhone: what is known of a user's phone: the number, whether it is verified, and how far proving it has come. An
+ * addition to ZITADEL's calls.
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Access } from "./Access.ts"
+import type { Actor } from "./Actor.ts"
+import type { InvalidArgument, NotFound, PermissionDenied, Unavailable } from "./Errors.ts"
+import * as Authorization from "./internal/Authorization.ts"
+import * as RequestShape from "./internal/RequestShape.ts"
+import * as Limits from "./Limits.ts"
+import { type Delivery, Outbox } from "./Outbox.ts"
+import type { PhoneNumber } from "./PhoneNumber.ts"
+import type { OrganizationId } from "./UserId.ts"
+import type { UserPhone } from "./UserPhone.ts"
+import type { UserStore } from "./UserStore.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface GetPhoneRequest {
+  /** Whose phone: 1 to 200 code points. */
+  readonly userId: string
+}
+
+/**
+ * The code that a user is expected to enter.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PendingCodeStatus {
+  readonly expiresAt: DateTime.Utc
+  /** How many more wrong guesses will be looked at now, undefined for any number. */
+  readonly guessesLeft: number | undefined
+  /** When the next code can be sent, as far as the wait between codes goes. */
+  readonly canResendAt: DateTime.Utc
+  /** What is known of the message that carries it; undefined when the code was returned to the caller. */
+  readonly delivery: Delivery | undefined
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface GetPhoneAnswer {
+  readonly details: {
+    /** The sequence of the user's last event, 0 before the first. */
+    readonly sequence: bigint
+    /** The time of that event. */
+    readonly changeDate: DateTime.Utc | undefined
+    readonly resourceOwner: OrganizationId
+  }
+  readonly phone: { readonly number: PhoneNumber; readonly verified: boolean } | undefined
+  readonly pendingCode: PendingCodeStatus | undefined
+  /** Whether wrong codes have switched verification off, until `UnlockPhoneVerification`. */
+  readonly verificationOff: boolean
+}
+
+/**
+ * All that can go wrong.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type GetPhoneError = InvalidArgument | PermissionDenied | NotFound | Unavailable
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class GetPhone extends Context.Service<GetPhone, {
+  readonly getPhone: (request: GetPhoneRequest) => Effect.Effect<GetPhoneAnswer, GetPhoneError, Actor>
+}>()("effect-user-phone/core/GetPhone") {}
+
+const make = Effect.gen(function*() {
+  const { admit, load } = yield* Authorization.make
+  const outbox = yield* Outbox
+  const limits = yield* Limits.Limits
+
+  const statusOf = Effect.fnUntraced(function*({ guesses, pending, userId, wait }: UserPhone) {
+    if (pending?._tag !== "OwnCode") return undefined
+    const now = yield* DateTime.now
+    const { current, wrongGuesses } = pending
+    const dead = Limits.isOff(limits, guesses) || DateTime.isLessThanOrEqualTo(current.expiresAt, now)
+    const status: PendingCodeStatus = {
+      expiresAt: current.expiresAt,
+      guessesLeft: dead ? 0 : Limits.guessesLeft(limits, wrongGuesses, guesses, now),
+      canResendAt: wait === undefined ? current.createdAt : DateTime.max(wait.until, current.createdAt),
+      delivery: yield* outbox.delivery(userId, current.codeId)
+    }
+    return status
+  })
+
+  return GetPhone.of({
+    getPhone: Effect.fn("GetPhone.getPhone")(function*({ userId: id }) {
+      const userId = yield* RequestShape.checkUserId("GetPhoneRequest", id)
+      yield* admit(userId, "SelfOrReader")
+      const user = yield* load(userId, "SelfOrReader")
+      const { changeDate, phone, resourceOwner, sequence } = user
+      return {
+        details: { sequence, changeDate, resourceOwner },
+        phone,
+        pendingCode: yield* statusOf(user),
+        verificationOff: Limits.isOff(limits, user.guesses)
+      }
+    })
+  })
+})
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<GetPhone, never, Access | UserStore | Outbox> = Layer.effect(GetPhone, make)

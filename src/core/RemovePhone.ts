@@ -1,0 +1,78 @@
+/**
+ * RemovePhone: take a user's phone number away, verified or not, and with it any code that is pending. What was counted
+ * against the user stays counted.
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Access } from "./Access.ts"
+import type { Actor } from "./Actor.ts"
+import { decideRemove } from "./Decision.ts"
+import type { InvalidArgument, NoPhone, NotFound, PermissionDenied, Unavailable, UserNotInitialized } from "./Errors.ts"
+import * as PhoneCommand from "./internal/PhoneCommand.ts"
+import * as RequestShape from "./internal/RequestShape.ts"
+import type { Details, UserStore } from "./UserStore.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface RemovePhoneRequest {
+  /** Whose phone: 1 to 200 code points. */
+  readonly userId: string
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface RemovePhoneAnswer {
+  readonly details: Details
+}
+
+/**
+ * All that can go wrong.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type RemovePhoneError =
+  | InvalidArgument
+  | PermissionDenied
+  | NotFound
+  | UserNotInitialized
+  | NoPhone
+  | Unavailable
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class RemovePhone extends Context.Service<RemovePhone, {
+  readonly removePhone: (request: RemovePhoneRequest) => Effect.Effect<RemovePhoneAnswer, RemovePhoneError, Actor>
+}>()("effect-user-phone/core/RemovePhone") {}
+
+const make = Effect.gen(function*() {
+  const phone = yield* PhoneCommand.PhoneCommand
+
+  return RemovePhone.of({
+    removePhone: Effect.fn("RemovePhone.removePhone")(function*({ userId: id }) {
+      const userId = yield* RequestShape.checkUserId("RemovePhoneRequest", id)
+
+      return yield* phone.onUser(userId, "SelfOrWriter", ({ user }) =>
+        Effect.gen(function*() {
+          const decision = yield* Effect.fromResult(decideRemove(user, yield* DateTime.now))
+          return { details: yield* phone.append(decision) }
+        }))
+    })
+  })
+})
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<RemovePhone, never, Access | UserStore> = Layer.effect(RemovePhone, make).pipe(
+  Layer.provide(PhoneCommand.layer)
+)

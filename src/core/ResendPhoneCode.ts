@@ -1,0 +1,141 @@
+/**
+ * ResendPhoneCode: make a new one-time code for the number that a user is proving, and send or return it.
+ *
+ * The code before it is accepted for a little while longer, since a late SMS is what people complain of most.
+ */
+import * as Context from "effect/Context"
+import type * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import type { Access } from "./Access.ts"
+import type { Actor } from "./Actor.ts"
+import type { CodeGenerator } from "./CodeGenerator.ts"
+import type { CodeVault } from "./CodeVault.ts"
+import { decideResend } from "./Decision.ts"
+import type {
+  IdempotencyKeyReused,
+  InvalidArgument,
+  InvalidPhoneNumber,
+  NoPendingCode,
+  NotFound,
+  PermissionDenied,
+  TooManyRequests,
+  Unavailable,
+  UserNotInitialized,
+  VerificationOff
+} from "./Errors.ts"
+import * as CodeCommand from "./internal/CodeCommand.ts"
+import * as PhoneCommand from "./internal/PhoneCommand.ts"
+import * as RequestShape from "./internal/RequestShape.ts"
+import type { StoreCannotCount } from "./Limits.ts"
+import * as PhoneNumber from "./PhoneNumber.ts"
+import type { UserStore } from "./UserStore.ts"
+import { sendCode, type Verification } from "./Verification.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface ResendPhoneCodeRequest {
+  /** Whose phone: 1 to 200 code points. */
+  readonly userId: string
+  /** `SendCode` by default. */
+  readonly verification?: Verification<"SendCode" | "ReturnCode"> | undefined
+  /** As for SetPhone. */
+  readonly idempotencyKey?: string | undefined
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface ResendPhoneCodeAnswer extends CodeCommand.Answer {}
+
+/**
+ * All that can go wrong.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type ResendPhoneCodeError =
+  | InvalidArgument
+  | PermissionDenied
+  | NotFound
+  | UserNotInitialized
+  | VerificationOff
+  | NoPendingCode
+  | InvalidPhoneNumber
+  | TooManyRequests
+  | IdempotencyKeyReused
+  | Unavailable
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class ResendPhoneCode extends Context.Service<ResendPhoneCode, {
+  readonly resendPhoneCode: (
+    request: ResendPhoneCodeRequest
+  ) => Effect.Effect<ResendPhoneCodeAnswer, ResendPhoneCodeError, Actor>
+}>()("effect-user-phone/core/ResendPhoneCode") {}
+
+/**
+ * How long the code before the new one is still accepted, at most to its own expiry; 60 seconds by default. Zero for not
+ * at all.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Grace = Context.Reference<Duration.Duration>("effect-user-phone/core/ResendPhoneCode/Grace", {
+  defaultValue: () => Duration.seconds(60)
+})
+
+const make = Effect.gen(function*() {
+  const phone = yield* PhoneCommand.PhoneCommand
+  const codes = yield* CodeCommand.make
+  const policy = yield* PhoneNumber.PhonePolicy
+  const grace = yield* Grace
+
+  return ResendPhoneCode.of({
+    resendPhoneCode: Effect.fn("ResendPhoneCode.resendPhoneCode")(function*({
+      idempotencyKey,
+      userId: id,
+      verification = sendCode
+    }) {
+      const userId = yield* RequestShape.checkUserId("ResendPhoneCodeRequest", id)
+      yield* RequestShape.checkIdempotencyKey("ResendPhoneCodeRequest", idempotencyKey)
+
+      return yield* phone.onUser(
+        userId,
+        verification._tag === "SendCode" ? "SelfOrWriter" : "Writer",
+        (target) =>
+          codes.run(target, {
+            operation: "ResendPhoneCode",
+            idempotencyKey,
+            verification,
+            parameters: [],
+            number: target.user.phone?.number,
+            // The policy may have been narrowed since the number was set.
+            decide: (code, situation) =>
+              Result.flatMap(decideResend(target.user, { code, grace }, situation), (decision) =>
+                Result.map(
+                  Result.all(decision.messages.map(({ recipient }) => PhoneNumber.parse(recipient, policy))),
+                  () => decision
+                ))
+          })
+      )
+    })
+  })
+})
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<
+  ResendPhoneCode,
+  StoreCannotCount,
+  Access | UserStore | CodeGenerator | CodeVault | SecureRandom.SecureRandom
+> = Layer.effect(ResendPhoneCode, make).pipe(Layer.provide(PhoneCommand.layer))

@@ -1,0 +1,80 @@
+/**
+ * UnlockPhoneVerification: let a user verify a phone again whose many wrong codes in a row have switched that off. Only
+ * someone else may, who holds `user.write` over the user. An addition to ZITADEL's calls.
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Access } from "./Access.ts"
+import type { Actor } from "./Actor.ts"
+import { decideUnlock } from "./Decision.ts"
+import type { InvalidArgument, NotFound, PermissionDenied, Unavailable, UserNotInitialized } from "./Errors.ts"
+import * as PhoneCommand from "./internal/PhoneCommand.ts"
+import * as RequestShape from "./internal/RequestShape.ts"
+import type { Details, UserStore } from "./UserStore.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface UnlockPhoneVerificationRequest {
+  /** Whose phone: 1 to 200 code points. */
+  readonly userId: string
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface UnlockPhoneVerificationAnswer {
+  readonly details: Details
+}
+
+/**
+ * All that can go wrong.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type UnlockPhoneVerificationError =
+  | InvalidArgument
+  | PermissionDenied
+  | NotFound
+  | UserNotInitialized
+  | Unavailable
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class UnlockPhoneVerification extends Context.Service<UnlockPhoneVerification, {
+  readonly unlockPhoneVerification: (
+    request: UnlockPhoneVerificationRequest
+  ) => Effect.Effect<UnlockPhoneVerificationAnswer, UnlockPhoneVerificationError, Actor>
+}>()("effect-user-phone/core/UnlockPhoneVerification") {}
+
+const make = Effect.gen(function*() {
+  const phone = yield* PhoneCommand.PhoneCommand
+
+  return UnlockPhoneVerification.of({
+    unlockPhoneVerification: Effect.fn("UnlockPhoneVerification.unlockPhoneVerification")(function*({ userId: id }) {
+      const userId = yield* RequestShape.checkUserId("UnlockPhoneVerificationRequest", id)
+
+      return yield* phone.onUser(userId, "OtherWriter", ({ user }) =>
+        Effect.gen(function*() {
+          const decision = decideUnlock(user, yield* DateTime.now)
+          return { details: yield* phone.append(decision) }
+        }))
+    })
+  })
+})
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<UnlockPhoneVerification, never, Access | UserStore> = Layer.effect(
+  UnlockPhoneVerification,
+  make
+).pipe(Layer.provide(PhoneCommand.layer))

@@ -1,0 +1,136 @@
+/**
+ * VerifyPhone: prove that the user's phone number is theirs, with the one-time code that was sent to it.
+ *
+ * A guess is looked at only while the limits allow it, and whether it was right is told only once that is committed: the
+ * count of wrong guesses and the look are one step, so that no number of callers gets more looks than there are.
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import type { Access } from "./Access.ts"
+import type { Actor } from "./Actor.ts"
+import { CodeGenerator } from "./CodeGenerator.ts"
+import { type CodeBinding, CodeVault } from "./CodeVault.ts"
+import { codesToCompare, decideGuess } from "./Decision.ts"
+import {
+  type InvalidArgument,
+  InvalidCode,
+  type NotFound,
+  type PermissionDenied,
+  type TooManyRequests,
+  type Unavailable,
+  type UserNotInitialized,
+  type VerificationOff
+} from "./Errors.ts"
+import * as PhoneCommand from "./internal/PhoneCommand.ts"
+import * as RequestShape from "./internal/RequestShape.ts"
+import * as Limits from "./Limits.ts"
+import type { CodeRecord, UserPhone } from "./UserPhone.ts"
+import type { Details, UserStore } from "./UserStore.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface VerifyPhoneRequest {
+  /** Whose phone: 1 to 200 code points. */
+  readonly userId: string
+  /** The code as it was typed: 1 to 20 code points. */
+  readonly verificationCode: Redacted.Redacted
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface VerifyPhoneAnswer {
+  readonly details: Details
+}
+
+/**
+ * All that can go wrong.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type VerifyPhoneError =
+  | InvalidArgument
+  | PermissionDenied
+  | NotFound
+  | UserNotInitialized
+  | VerificationOff
+  | InvalidCode
+  | TooManyRequests
+  | Unavailable
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class VerifyPhone extends Context.Service<VerifyPhone, {
+  readonly verifyPhone: (request: VerifyPhoneRequest) => Effect.Effect<VerifyPhoneAnswer, VerifyPhoneError, Actor>
+}>()("effect-user-phone/core/VerifyPhone") {}
+
+const make = Effect.gen(function*() {
+  const phone = yield* PhoneCommand.PhoneCommand
+  const generator = yield* CodeGenerator
+  const vault = yield* CodeVault
+  const limits = yield* Limits.Limits
+
+  /** Whether the guess is the code; undefined when the key to compare it with is not held here. */
+  const matches = Effect.fnUntraced(function*(guess: Redacted.Redacted, code: CodeRecord, binding: CodeBinding) {
+    return yield* vault.matches(guess, code, binding).pipe(
+      Effect.catchTag(
+        "UnknownKey",
+        ({ keyId }) =>
+          Effect.as(Effect.logWarning("a code cannot be compared, since its key is not held here", keyId), undefined)
+      )
+    )
+  })
+
+  return VerifyPhone.of({
+    verifyPhone: Effect.fn("VerifyPhone.verifyPhone")(function*({ userId: id, verificationCode }) {
+      const userId = yield* RequestShape.checkUserId("VerifyPhoneRequest", id)
+      yield* RequestShape.checkCode("VerifyPhoneRequest", verificationCode)
+      const guess = generator.read(verificationCode)
+
+      return yield* phone.onUser(userId, "SelfOrWriter", ({ user }) =>
+        Effect.gen(function*() {
+          const now = yield* DateTime.now
+          const fingerprint = user.phone && (yield* vault.fingerprint("number", [Redacted.value(user.phone.number)]))
+          const { codes, number } = yield* Effect.fromResult(codesToCompare(user, fingerprint, limits, now))
+          // Each is compared, whatever the others come to.
+          const results = yield* Effect.forEach(codes, (code) =>
+            matches(guess, code, { userId, number, codeId: code.codeId }))
+          if (
+            results.every((result) =>
+              result === undefined
+            )
+          ) {
+            return yield* new InvalidCode({ reason: "CODE_EXPIRED", guessesLeft: 0 })
+          }
+
+          const right = results.includes(true)
+          const decision = decideGuess(user, { code: codes[0], right }, now)
+          const details = yield* phone.append(decision)
+          return right ? { details } : yield* wrongGuess(decision.after, limits, now)
+        }))
+    })
+  })
+})
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<VerifyPhone, never, Access | UserStore | CodeGenerator | CodeVault> = Layer.effect(
+  VerifyPhone,
+  make
+).pipe(Layer.provide(PhoneCommand.layer))
+
+const wrongGuess = ({ guesses, pending }: UserPhone, limits: Limits.Limits, now: DateTime.Utc): InvalidCode => {
+  const guessesLeft = Limits.guessesLeft(limits, pending?.wrongGuesses ?? 0, guesses, now)
+  return new InvalidCode({ reason: "CODE_WRONG", ...(guessesLeft === undefined ? {} : { guessesLeft }) })
+}

@@ -1,0 +1,54 @@
+/**
+ * Who may do what to which user, in the order that tells a stranger least: without any rights, a caller learns nothing of
+ * which users exist; with rights elsewhere, a user that exists is the same as one that does not.
+ */
+import * as Effect from "effect/Effect"
+import { Access } from "../Access.ts"
+import { Actor, type Permission } from "../Actor.ts"
+import { NotFound, PermissionDenied } from "../Errors.ts"
+import type { UserId } from "../UserId.ts"
+import type { UserPhone } from "../UserPhone.ts"
+import { UserStore } from "../UserStore.ts"
+
+/**
+ * Who may call.
+ *
+ * - `SelfOrWriter`: the user itself, or who holds `user.write` over it.
+ * - `Writer`: who holds `user.write` over the user, also where it is the user itself.
+ * - `OtherWriter`: who holds `user.write` over the user and is not that user.
+ * - `SelfOrReader`: the user itself, or who holds `user.read` or `user.write` over it.
+ */
+export type Who = "SelfOrWriter" | "Writer" | "OtherWriter" | "SelfOrReader"
+
+export const make = Effect.gen(function*() {
+  const access = yield* Access
+  const store = yield* UserStore
+
+  const anyOf = <E>(who: Who, holds: (permission: Permission) => Effect.Effect<boolean, E>) =>
+    who === "SelfOrReader"
+      ? Effect.flatMap(holds("user.write"), (writes) => writes ? Effect.succeed(true) : holds("user.read"))
+      : holds("user.write")
+
+  return {
+    /** Refuses, before the user is looked up, who can have no right whoever that is. */
+    admit: Effect.fnUntraced(function*(userId: UserId, who: Who) {
+      const actor = yield* Actor
+      const admitted = actor.userId === userId
+        ? who !== "OtherWriter"
+        : yield* anyOf(who, (permission) => access.holdsAnywhere(actor, permission))
+      if (!admitted) return yield* new PermissionDenied()
+    }),
+
+    /** The user, if there is one whom this caller may touch. */
+    load: Effect.fnUntraced(function*(userId: UserId, who: Who) {
+      const actor = yield* Actor
+      const self = actor.userId === userId
+      const user: UserPhone | undefined = yield* store.load(userId)
+      if (user === undefined || user.kind === "machine") return yield* new NotFound()
+      if (self && who !== "Writer") return user
+      const holds = yield* anyOf(who, (permission) => access.holdsOver(actor, permission, user))
+      if (!holds) return yield* self ? new PermissionDenied() : new NotFound()
+      return user
+    })
+  }
+})

@@ -1,0 +1,76 @@
+/**
+ * What the commands that may make a code have in common: once per idempotency key, make it, decide, seal the message,
+ * commit, and answer with the code where it is to be returned.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type * as Redacted from "effect/Redacted"
+import type * as Result from "effect/Result"
+import type { Decision, NewCode, Situation } from "../Decision.ts"
+import * as Limits from "../Limits.ts"
+import type { PhoneNumber } from "../PhoneNumber.ts"
+import { type Details, UserStore } from "../UserStore.ts"
+import type { Verification } from "../Verification.ts"
+import * as Idempotency from "./Idempotency.ts"
+import * as OneTimeCode from "./OneTimeCode.ts"
+import { PhoneCommand, type Target } from "./PhoneCommand.ts"
+
+/** What such a command answers. */
+export interface Answer {
+  readonly details: Details
+  /** The code, for `ReturnCode`; a replay has none, since codes are not kept. */
+  readonly verificationCode?: Redacted.Redacted | undefined
+  /** Whether this answers a repeated request, which then changed nothing. */
+  readonly replayed: boolean
+}
+
+export interface Command<E> {
+  readonly operation: string
+  readonly idempotencyKey: string | undefined
+  readonly verification: Verification
+  /** What else the caller asked for, normalised: two requests with one key are the same when these are. */
+  readonly parameters: ReadonlyArray<string>
+  /** The number that a code would prove, undefined when there is none. */
+  readonly number: PhoneNumber | undefined
+  /** `code` is undefined where the host vouches for the number, or where there is none. */
+  readonly decide: (code: NewCode | undefined, situation: Situation) => Result.Result<Decision, E>
+}
+
+export const make = Effect.gen(function*() {
+  const phoneCommand = yield* PhoneCommand
+  const codes = yield* OneTimeCode.make
+  const idempotent = yield* Idempotency.make
+  const limits = yield* Limits.Limits
+  const store = yield* UserStore
+  if (Limits.needCounters(limits) && !store.counts) return yield* new Limits.StoreCannotCount()
+
+  return {
+    /** Runs a command on its target. */
+    run: Effect.fnUntraced(function*<E>(target: Target, command: Command<E>) {
+      const { bySelf, user: { userId } } = target
+      const { decide, idempotencyKey: key, number, operation, parameters, verification } = command
+      const now = yield* DateTime.now
+      const asked = [verification._tag, ...parameters]
+      const request = yield* idempotent.describe({ operation, userId, key, command: asked, now })
+      const earlier = yield* idempotent.recall(request, now)
+      if (earlier !== undefined) return replayOf(earlier)
+
+      const code = number === undefined || verification._tag === "AlreadyVerified"
+        ? undefined
+        : yield* codes.issue(userId, number, now)
+      const returned = verification._tag === "ReturnCode"
+      const decision = yield* Effect.fromResult(decide(
+        code && { record: code.record, deliver: returned ? "Return" : "Send" },
+        { now, limits, bySelf, chance: yield* Random.next }
+      ))
+      const messages = yield* codes.enclose(decision, code?.code, now)
+      const { details, replayed } = yield* phoneCommand.commit({ ...decision, messages, idempotency: request })
+      if (replayed !== undefined) return replayOf(yield* idempotent.same(request, replayed))
+      const answer: Answer = { details, replayed: false, ...(returned && { verificationCode: code?.code }) }
+      return answer
+    })
+  }
+})
+
+const replayOf = (details: Details): Answer => ({ details, replayed: true })

@@ -1,0 +1,37 @@
+/**
+ * What a request has to look like before anything is looked up. `request` is the message type on the wire.
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { InvalidArgument } from "../Errors.ts"
+import { isStorable, lengthRule, textRule, UserId } from "../UserId.ts"
+
+/** The user id of a request, if its shape is right. */
+export const checkUserId = (request: string, userId: string): Effect.Effect<UserId, InvalidArgument> =>
+  isUserId(userId)
+    ? Effect.succeed(userId)
+    : invalid(request, "userId", isStorable(userId) ? lengthRule : textRule)
+
+/** A number as it is written is 1 to 200 code points. */
+export const checkPhone = (request: string, phone: Redacted.Redacted): Effect.Effect<void, InvalidArgument> =>
+  isPhoneLength(Redacted.value(phone)) ? Effect.void : invalid(request, "phone", lengthRule)
+
+/** A code as it is typed is 1 to 20 code points. */
+export const checkCode = (request: string, code: Redacted.Redacted): Effect.Effect<void, InvalidArgument> =>
+  isCodeLength(Redacted.value(code))
+    ? Effect.void
+    : invalid(request, "verificationCode", "value length must be between 1 and 20 runes, inclusive")
+
+/** An idempotency key is 1 to 255 visible ASCII characters. */
+export const checkIdempotencyKey = (request: string, key: string | undefined): Effect.Effect<void, InvalidArgument> =>
+  key === undefined || /^[\x21-\x7E]{1,255}$/.test(key)
+    ? Effect.void
+    : invalid(request, "idempotencyKey", "value must be 1 to 255 visible ASCII characters")
+
+const invalid = (request: string, field: string, rule: string) =>
+  Effect.fail(new InvalidArgument({ request, field, rule }))
+
+const isUserId = Schema.is(UserId)
+const isPhoneLength = Schema.is(Schema.String.check(Schema.isBetweenCodePoints(1, 200)))
+const isCodeLength = Schema.is(Schema.String.check(Schema.isBetweenCodePoints(1, 20)))
