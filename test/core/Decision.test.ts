@@ -78,7 +78,7 @@ describe("decideSetPhone", () => {
 
   it("refuses the number that the user has, verified or not, whatever the proof", () => {
     const proofs = ["Vouched", { record: code("c", at(1)), deliver: "Send" }, {
-      code: code("c", at(1)),
+      record: code("c", at(1)),
       deliver: "Return"
     }] as const
     for (const verified of [true, false]) {
