@@ -95,16 +95,16 @@ export const make = Effect.fnUntraced(function*({ alphabet, length, lifetime: li
 })
 
 /**
- * Takes spaces, hyphens and invisible characters away, other scripts' and full-width digits for the digits they are, and
- * lower case for upper; each only where the alphabet has no character that it could be confused with.
+ * Takes spaces, hyphens and invisible characters away, full-width characters and the digits of any script for what they
+ * are, and lower case for upper where the alphabet has none. A character of the alphabet is never touched.
  */
 const forgive = (alphabet: string, typed: string): string => {
-  const ascii = Array.from(typed.normalize("NFKC"), (character) => {
-    const digit = /\p{Nd}/u.test(character) ? digitOf(character) : character
-    return alphabet.includes(character) ? character : digit
+  const capitals = alphabet === alphabet.toUpperCase()
+  return Array.from(typed, (character) => {
+    if (alphabet.includes(character)) return character
+    const plain = character.normalize("NFKC").replace(/[\s\p{Pd}\p{Cf}]/gu, "").replace(/\p{Nd}/gu, digitOf)
+    return capitals ? plain.toUpperCase() : plain
   }).join("")
-  const dense = ascii.replace(/[\s\p{Pd}\p{Cf}]/gu, (character) => alphabet.includes(character) ? character : "")
-  return alphabet === alphabet.toUpperCase() ? dense.toUpperCase() : dense
 }
 
 /** Each script has its ten digits in a row, so that the distance to the first of them is the value. */

@@ -93,8 +93,7 @@ const make = Effect.gen(function*() {
   return VerifyPhone.of({
     verifyPhone: Effect.fn("VerifyPhone.verifyPhone")(function*({ userId: id, verificationCode }) {
       const userId = yield* RequestShape.checkUserId("VerifyPhoneRequest", id)
-      yield* RequestShape.checkCode("VerifyPhoneRequest", verificationCode)
-      const guess = generator.read(verificationCode)
+      const guess = yield* RequestShape.checkCode("VerifyPhoneRequest", verificationCode, generator.read)
 
       return yield* phone.onUser(userId, "SelfOrWriter", ({ user }) =>
         Effect.gen(function*() {

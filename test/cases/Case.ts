@@ -12,6 +12,8 @@ export type Caller =
     readonly is: "target" | "other"
     /** Where the caller holds `user.write`. */
     readonly writes?: "target's organisation" | "another organisation"
+    /** Where the caller holds `user.read`. */
+    readonly reads?: "target's organisation" | "another organisation"
   }
 
 /** The user that the call is about, as it is before. */
@@ -26,6 +28,10 @@ export interface Failure {
   readonly id?: string
   /** The fields that a BadRequest names, with the rule of each. */
   readonly violations?: ReadonlyArray<{ readonly field: string; readonly description: string }>
+  /** What an ErrorInfo says. */
+  readonly info?: { readonly reason: string; readonly metadata?: Readonly<Record<string, string>> }
+  /** The seconds after which to come back: in a RetryInfo, and for HTTP in a header. */
+  readonly retryAfter?: number
 }
 
 /** What a call came to. */
@@ -61,6 +67,13 @@ export interface SetPhoneCase {
 
 const withId = (code: number, message: string, id: string): Failure => ({ code, message: `${message} (${id})`, id })
 
+/** A user on its own. */
+export const self = { token: "valid", is: "target" } as const
+/** Someone else, without any rights. */
+export const other = { token: "valid", is: "other" } as const
+/** Someone else who may change the target. */
+export const writer: Caller = { ...other, writes: "target's organisation" }
+
 export const tokenMissing: Failure = { code: 16, message: "auth header missing" }
 export const headerMalformed = withId(16, "invalid auth header", "AUTH-toLo1")
 export const tokenInvalid = withId(16, "Token is invalid", "AUTH-7fs1e")
@@ -69,10 +82,32 @@ export const notFound = withId(5, "Phone not found", "COMMAND-ieJ2e")
 export const notInitialized = withId(9, "User is not yet initialized", "COMMAND-uz0Uu")
 export const notChanged = withId(9, "Phone not changed", "COMMAND-Uch5e")
 
+export const noPhone = withId(9, "Phone not found", "COMMAND-ieJ2e")
+export const noPendingCode = withId(9, "Code is empty", "PHONE-5xrra88eq8")
+
+/** A code that proves nothing. */
+export const invalidCode = (reason: string, guessesLeft?: number): Failure => ({
+  ...withId(3, "Code is invalid", "COMMAND-eis9R"),
+  info: { reason, ...(guessesLeft === undefined ? {} : { metadata: { guessesLeft: String(guessesLeft) } }) }
+})
+
+export const verificationOff: Failure = {
+  code: 9,
+  message: "phone verification is off after too many wrong codes, until it is unlocked by someone with user.write",
+  info: { reason: "VERIFICATION_OFF" }
+}
+
+export const tooMany = (reason: string, retryAfter: number): Failure => ({
+  code: 8,
+  message: "Too many requests",
+  info: { reason },
+  retryAfter
+})
+
 /** A field that breaks a rule of the message's shape. */
-export const invalid = (field: string, description: string): Failure => ({
+export const invalid = (field: string, description: string, request = "SetPhoneRequest"): Failure => ({
   code: 3,
-  message: `invalid SetPhoneRequest.${field.charAt(0).toUpperCase()}${field.slice(1)}: ${description}`,
+  message: `invalid ${request}.${field.charAt(0).toUpperCase()}${field.slice(1)}: ${description}`,
   violations: [{ field, description }]
 })
 

@@ -11,13 +11,16 @@ import {
   notChanged,
   notFound,
   notInitialized,
+  other,
   type Outcome,
   permissionDenied,
+  self,
   type SetPhoneCase,
   type SetPhoneFields,
   type Target,
   tokenInvalid,
-  tokenMissing
+  tokenMissing,
+  writer
 } from "./Case.ts"
 
 const number = "+41791112233"
@@ -37,10 +40,6 @@ const options = {
 } satisfies Record<string, SetPhoneFields>
 
 const two = fails(invalid("isVerified", "must not be set together with returnCode"))
-
-const other = { token: "valid", is: "other" } as const
-const writer: Caller = { ...other, writes: "target's organisation" }
-const self: Caller = { token: "valid", is: "target" }
 
 /** Per caller: what becomes of the six options, in their order. */
 const matrix: ReadonlyArray<readonly [name: string, Caller, Target, ReadonlyArray<Outcome>]> = [

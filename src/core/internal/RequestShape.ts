@@ -17,11 +17,20 @@ export const checkUserId = (request: string, userId: string): Effect.Effect<User
 export const checkPhone = (request: string, phone: Redacted.Redacted): Effect.Effect<void, InvalidArgument> =>
   isPhoneLength(Redacted.value(phone)) ? Effect.void : invalid(request, "phone", lengthRule)
 
-/** A code as it is typed is 1 to 20 code points. */
-export const checkCode = (request: string, code: Redacted.Redacted): Effect.Effect<void, InvalidArgument> =>
-  isCodeLength(Redacted.value(code))
-    ? Effect.void
-    : invalid(request, "verificationCode", "value length must be between 1 and 20 runes, inclusive")
+/** A code as it is typed is 1 to 20 code points, and something is left of it when it is read as a code. */
+export const checkCode = (
+  request: string,
+  typed: Redacted.Redacted,
+  read: (typed: Redacted.Redacted) => Redacted.Redacted
+): Effect.Effect<Redacted.Redacted, InvalidArgument> => {
+  if (!isCodeLength(Redacted.value(typed))) {
+    return invalid(request, "verificationCode", "value length must be between 1 and 20 runes, inclusive")
+  }
+  const code = read(typed)
+  return Redacted.value(code) === ""
+    ? invalid(request, "verificationCode", "value must not be blank")
+    : Effect.succeed(code)
+}
 
 /** An idempotency key is 1 to 255 visible ASCII characters. */
 export const checkIdempotencyKey = (request: string, key: string | undefined): Effect.Effect<void, InvalidArgument> =>
