@@ -123,13 +123,13 @@ export const layer = (format: CodeFormat): Layer.Layer<CodeGenerator, WeakCodeFo
   Layer.effect(CodeGenerator, make(format))
 
 /**
- * Digits and capitals of which none looks like another, and no vowels, so that no code is a word. Six of these are as many
- * codes as eight digits.
+ * Digits and capitals of which none looks like another, and no vowels, so that no code is a word. Six of them make
+ * 47 million codes.
  *
  * @category options
  * @since 0.1.0
  */
-export const unambiguous = "34679CDFGHJKMNPQRTVWXY"
+export const unambiguous = "34679CFHJKMNPRTVWXY"
 
 /**
  * The formats with a name: `digits6`, the default, is what NIST and OWASP ask for; `zitadel` is what ZITADEL sends.

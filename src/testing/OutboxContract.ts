@@ -146,6 +146,38 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         )
       }))
 
+    it.effect("tells what is known of the message with a code", () =>
+      Effect.gen(function*() {
+        const { now, queued, registered } = yield* freshlyQueued(4)
+        const outbox = yield* Outbox
+        const tell = (index: number) => outbox.delivery(registered[index]!.userId, queued[index]!.codeId!)
+        assertSame(yield* tell(0), { state: "queued", attempts: 0, reason: undefined })
+        const claimed = yield* claim(now, 4)
+        assertSame(yield* tell(0), { state: "queued", attempts: 1, reason: undefined })
+
+        yield* outbox.settle(claimed[0]!, { _tag: "Retry", at: now, reason: "transient" })
+        yield* outbox.settle(claimed[1]!, { _tag: "Sent", at: now, receipt: "receipt" })
+        yield* outbox.settle(claimed[2]!, { _tag: "Dead", reason: "opted out" })
+        yield* outbox.settle(claimed[3]!, { _tag: "Dropped", reason: "expired" })
+        assertSame(yield* Effect.forEach([0, 1, 2, 3], tell), [
+          { state: "queued", attempts: 1, reason: "transient" },
+          { state: "sent", attempts: 1, reason: undefined },
+          { state: "dead", attempts: 1, reason: "opted out" },
+          { state: "dropped", attempts: 1, reason: "expired" }
+        ])
+        const [again] = yield* claim(now, 4)
+        yield* outbox.settle(again!, { _tag: "Sent", at: now, receipt: undefined })
+        assertSame(yield* tell(0), { state: "sent", attempts: 2, reason: undefined })
+      }))
+
+    it.effect("knows of no message where none was queued, nor of another user's", () =>
+      Effect.gen(function*() {
+        const { queued, registered } = yield* freshlyQueued(2)
+        const outbox = yield* Outbox
+        assert.strictEqual(yield* outbox.delivery(registered[0]!.userId, queued[1]!.codeId!), undefined)
+        assert.strictEqual(yield* outbox.delivery(registered[0]!.userId, globalThis.crypto.randomUUID()), undefined)
+      }))
+
     it.effect("takes a message away from a worker when its user is removed", () =>
       Effect.gen(function*() {
         const { now, registered } = yield* freshlyQueued(1)

@@ -155,6 +155,44 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         )
       }))
 
+    it.effect("names the full counter that has room last", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const now = yield* DateTime.now
+        const fill = Effect.fnUntraced(function*(counter: string, secondsAgo: number) {
+          const user = yield* register()
+          const at = DateTime.subtract(now, { seconds: secondsAgo })
+          const full = { ...settingNumber(user, numberOf(1), at), charges: [charge(counter, at, 1)] }
+          yield* Effect.flatMap(store.commit(full), committed)
+          return { ...charge(counter, now, 1), reason: counter }
+        })
+        const [early, late] = [yield* fill(`early/${newUserId()}`, 40), yield* fill(`late/${newUserId()}`, 10)]
+        const room = charge(`room/${newUserId()}`, now, 1)
+        for (const charges of [[early, late, room], [room, late, early], [late, room, early]]) {
+          const user = yield* register()
+          assertSame(yield* store.commit({ ...settingNumber(user, numberOf(2), now), charges }), {
+            _tag: "LimitReached",
+            reason: late.counter,
+            until: DateTime.add(now, { seconds: 50 })
+          })
+        }
+      }))
+
+    it.effect("counts again what is charged after a counter has been empty for long", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const now = yield* DateTime.now
+        const counter = `empty/${newUserId()}`
+        for (const days of [-3, -2, -1]) {
+          const at = DateTime.add(now, { days })
+          for (const expected of ["Committed", "LimitReached"]) {
+            const user = yield* register()
+            const change = { ...settingNumber(user, numberOf(1), at), charges: [charge(counter, at, 1)] }
+            assert.strictEqual((yield* store.commit(change))._tag, expected)
+          }
+        }
+      }))
+
     it.effect("never goes over a limit, whoever charges it at once", () =>
       Effect.gen(function*() {
         const store = yield* UserStore

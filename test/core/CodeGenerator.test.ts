@@ -64,5 +64,61 @@ describe("CodeGenerator", () => {
       }))
   }
 
+  const read = (format: CodeGenerator.CodeFormat, typed: string) =>
+    CodeGenerator.make(format).pipe(
+      Effect.map((generator) => Redacted.value(generator.read(Redacted.make(typed)))),
+      Effect.provide(SecureRandom.layerWebCrypto)
+    )
+  const { digits6, zitadel } = CodeGenerator.presets
+  const forgiven: ReadonlyArray<readonly [typed: string, read: string, CodeGenerator.CodeFormat]> = [
+    ["012345", "012345", digits6],
+    [" 012 345\n", "012345", digits6],
+    ["012\u00A0345", "012345", digits6],
+    ["012-3\u20114\u20145", "012345", digits6],
+    ["\uFF10\uFF11\uFF12\uFF0D\uFF13\uFF14\uFF15", "012345", digits6],
+    ["\u200F\u0660\u0661\u0662\u0663\u0664\u0669", "012349", digits6],
+    ["\u06F0\u06F9 \u0966\u096F \u0E50\u0E59", "090909", digits6],
+    ["\u{1D7CE}\u{1D7FF}", "09", digits6],
+    ["ab 1-2C\uFF58", "AB12CX", zitadel],
+    ["0O1l", "0O1L", zitadel],
+    ["- \u200B", "", digits6],
+    ["", "", digits6],
+    ["\u00BD x.", "1\u20442X.", digits6]
+  ]
+  for (const [typed, expected, format] of forgiven) {
+    it.effect(`reads ${JSON.stringify(typed)} as ${JSON.stringify(expected)}`, () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* read(format, typed), expected)
+      }))
+  }
+
+  it.effect("never touches a character of the alphabet", () =>
+    Effect.gen(function*() {
+      const mixed = { ...strong, alphabet: "abcdefABCDEF0-\u0661\uFF12", length: 8 }
+      assert.strictEqual(yield* read(mixed, "aB-\u0661\uFF12 g\uFF13"), "aB-\u0661\uFF12g3")
+      const lower = { ...strong, alphabet: "abcdefghijklmnopqrstuvwxyz" }
+      assert.strictEqual(yield* read(lower, "Ab"), "Ab")
+      for (const format of [digits6, zitadel, mixed, lower, unambiguous]) {
+        for (const code of yield* draw(format, 50)) assert.strictEqual(yield* read(format, code), code)
+      }
+    }))
+
+  const unambiguous: CodeGenerator.CodeFormat = {
+    alphabet: CodeGenerator.unambiguous,
+    length: 6,
+    lifetime: "10 minutes"
+  }
+
+  it.effect("has an alphabet in which nothing looks alike, no vowel, and 47 million codes of six", () =>
+    Effect.gen(function*() {
+      for (const group of ["0OQD", "1IL", "2Z", "5S", "8B", "UV", "6G", "CG"]) {
+        const together = Array.from(group).filter((character) => CodeGenerator.unambiguous.includes(character))
+        assert.isAtMost(together.length, 1, group)
+      }
+      assert.notMatch(CodeGenerator.unambiguous, /[AEIOU]/)
+      assert.strictEqual(Math.floor(CodeGenerator.unambiguous.length ** 6 / 1e6), 47)
+      for (const code of yield* draw(unambiguous, 100)) assert.match(code, /^[34679CFHJKMNPRTVWXY]{6}$/)
+    }))
+
   it.effect("takes a million codes and a lifetime of a day", () => draw({ ...strong, lifetime: "1 day" }, 1))
 })

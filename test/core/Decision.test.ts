@@ -1,11 +1,34 @@
 /** What commands come to, without any layer. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Result } from "effect"
-import { decideSetPhone, type SetPhoneCommand, type Situation } from "../../src/core/Decision.ts"
+import { DateTime, Duration, Result } from "effect"
+import {
+  codesToCompare,
+  decideGuess,
+  decideRemove,
+  decideResend,
+  decideSetPhone,
+  decideUnlock,
+  type NewCode,
+  type SetPhoneCommand,
+  type Situation
+} from "../../src/core/Decision.ts"
 import * as Limits from "../../src/core/Limits.ts"
-import { evolve, type UserPhone } from "../../src/core/UserPhone.ts"
+import { evolve, type PhoneChange, type UserPhone } from "../../src/core/UserPhone.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
-import { added, at, changed, code, fingerprint, fold, number, registered, vouched } from "../fixtures/Aggregate.ts"
+import {
+  added,
+  at,
+  changed,
+  code,
+  failed,
+  fingerprint,
+  fold,
+  number,
+  registered,
+  removed,
+  verified,
+  vouched
+} from "../fixtures/Aggregate.ts"
 
 const situation = (now: DateTime.Utc, more: Partial<Situation> = {}): Situation => ({
   now,
@@ -108,5 +131,299 @@ describe("decideSetPhone", () => {
   it("answers the state that its events fold to", () => {
     const { after, before, events } = set(registered, { proof: { record: code("c", at(3)), deliver: "Send" } }, at(3))
     assertSame(events.reduce(evolve, before), after)
+  })
+})
+
+describe("sending a code", () => {
+  const limits = Limits.defaults
+  const waiting = (until: number): UserPhone => ({
+    ...fold(registered, [changed("1"), added("c")]),
+    wait: { step: 2, sentAt: at(0), until: at(until) }
+  })
+  const sentTo2 = (user: UserPhone, now: DateTime.Utc, more: Partial<Situation> = {}) =>
+    decideSetPhone(
+      user,
+      { number: number("2"), fingerprint: fingerprint("2"), proof: sending(now, "2") },
+      situation(now, { limits, ...more })
+    )
+  const sending = (now: DateTime.Utc, line = "1"): NewCode => ({ record: code("new", now, line), deliver: "Send" })
+
+  it("keeps the wait that begins with it in its event and in the state", () => {
+    const { after, charges, events } = Result.getOrThrow(sentTo2(registered, at(5), { chance: 0.5 }))
+    const wait = { step: 0, sentAt: at(5), until: at(5 + 31.5) }
+    assertSame(after.wait, wait)
+    const { change } = events[1]!
+    assertSame(change.type === "user.human.phone.code.added" && change.wait, wait)
+    assertSame(charges, Limits.chargesForCode(limits, registered, fingerprint("2"), at(5)))
+    assert.strictEqual(charges.length, 2)
+  })
+
+  it("has to wait until the very moment that was fixed with the one before", () => {
+    const early = sentTo2(waiting(100), at(99.999))
+    assertSame(Result.isFailure(early) && { ...early.failure }, {
+      _tag: "TooManyRequests",
+      reason: "WAIT_BETWEEN_CODES",
+      until: at(100)
+    })
+    assertSame(Result.getOrThrow(sentTo2(waiting(100), at(100))).after.wait?.step, 3)
+  })
+
+  it("neither waits nor begins a wait where that limit is off", () => {
+    const decision = sentTo2(waiting(100), at(1), { limits: { ...limits, waitBetweenCodes: "off" } })
+    assertSame(Result.getOrThrow(decision).after.wait, waiting(100).wait)
+    const { change } = Result.getOrThrow(decision).events[1]!
+    assert.notProperty(change, "wait")
+  })
+
+  it("costs nothing and does not wait when the code is returned", () => {
+    const decision = Result.getOrThrow(decideSetPhone(
+      waiting(100),
+      { number: number("2"), fingerprint: fingerprint("2"), proof: { ...sending(at(1), "2"), deliver: "Return" } },
+      situation(at(1), { limits })
+    ))
+    assertSame(decision.charges, [])
+    assertSame(decision.messages, [])
+    assertSame(decision.after.wait, waiting(100).wait)
+  })
+
+  it("charges the holders' counter for a number that the user has proven", () => {
+    const holder = fold(registered, [changed("1"), verified, removed])
+    const charged = (line: string) =>
+      Result.getOrThrow(decideSetPhone(
+        holder,
+        { number: number(line), fingerprint: fingerprint(line), proof: sending(at(9), line) },
+        situation(at(9), { limits })
+      )).charges[0]?.counter
+    assert.strictEqual(charged("1"), `codes/holders-of-number/${fingerprint("1")}`)
+    assert.strictEqual(charged("2"), `codes/number/${fingerprint("2")}`)
+  })
+})
+
+describe("decideResend", () => {
+  const grace = Duration.seconds(60)
+  const resend = (user: UserPhone, now: DateTime.Utc, more: Partial<Situation> = {}, next = code("new", now)) =>
+    decideResend(user, { code: { record: next, deliver: "Send" }, grace }, situation(now, more))
+  const pendingAfter = (user: UserPhone, now: DateTime.Utc, more: Partial<Situation> = {}, next = code("new", now)) => {
+    const { pending } = Result.getOrThrow(resend(user, now, more, next)).after
+    if (pending?._tag !== "OwnCode") throw new Error("no code")
+    return pending
+  }
+  const waiting = fold(registered, [changed("1"), added("c")])
+
+  it("makes the new code the one that is pending and calls for one message to the user's number", () => {
+    const decision = Result.getOrThrow(resend(waiting, at(10)))
+    assert.deepStrictEqual(decision.events.map(({ change }) => change.type), ["user.human.phone.code.added"])
+    assertSame(decision.messages, [{
+      kind: "code",
+      recipient: number("1"),
+      codeId: "new",
+      expiresAt: code("new", at(10)).expiresAt
+    }])
+    assert.strictEqual(pendingAfter(waiting, at(10)).current.codeId, "new")
+    assertSame(decision.events.reduce(evolve, decision.before), decision.after)
+  })
+
+  it("accepts the code before for the grace, and not beyond its own expiry", () => {
+    const old = code("c", at(0))
+    assertSame(pendingAfter(waiting, at(10)).previous, { ...old, expiresAt: at(70) })
+    assertSame(pendingAfter(waiting, at(540)).previous, { ...old, expiresAt: at(600) })
+    assertSame(pendingAfter(waiting, at(570)).previous, { ...old, expiresAt: at(600) })
+    assertSame(pendingAfter(waiting, at(599.999)).previous, { ...old, expiresAt: at(600) })
+    assert.notProperty(pendingAfter(waiting, at(600)), "previous")
+  })
+
+  it("accepts none before where the grace is zero", () => {
+    const decision = decideResend(
+      waiting,
+      { code: { record: code("new", at(1)), deliver: "Send" }, grace: Duration.zero },
+      situation(at(1))
+    )
+    assert.notProperty(Result.getOrThrow(decision).after.pending, "previous")
+  })
+
+  it("accepts one code before at most: the latest", () => {
+    const twice = Result.getOrThrow(resend(waiting, at(10))).after
+    const { current, previous } = pendingAfter(twice, at(20), {}, code("newest", at(20)))
+    assert.deepStrictEqual([current.codeId, previous?.codeId], ["newest", "new"])
+  })
+
+  it("accepts no code before that is spent", () => {
+    const limits = { ...Limits.off, guessesPerCode: 2 }
+    const once = fold(waiting, [failed])
+    assert.property(pendingAfter(once, at(10), { limits }), "previous")
+    const spent = fold(once, [failed])
+    assert.notProperty(pendingAfter(spent, at(10), { limits }), "previous")
+    assert.property(pendingAfter(spent, at(10)), "previous")
+  })
+
+  it("accepts no code before that proves another number", () => {
+    assert.notProperty(pendingAfter(waiting, at(10), {}, code("new", at(10), "2")), "previous")
+  })
+
+  it("accepts nothing of a code that a provider made, but follows it", () => {
+    const pending = {
+      _tag: "ProviderCode",
+      codeId: "p",
+      number: fingerprint("1"),
+      providerId: "p",
+      verificationId: "v",
+      wrongGuesses: 0
+    } as const
+    assert.notProperty(pendingAfter({ ...waiting, pending }, at(10)), "previous")
+  })
+
+  it("counts wrong guesses from nothing", () => {
+    assert.strictEqual(pendingAfter(fold(waiting, [failed, failed]), at(10)).wrongGuesses, 0)
+  })
+
+  it("refuses where no code is pending, no number is there, or none could be made", () => {
+    const without: ReadonlyArray<UserPhone> = [
+      registered,
+      fold(waiting, [verified]),
+      fold(waiting, [removed]),
+      { ...waiting, phone: undefined }
+    ]
+    for (const user of without) {
+      const result = resend(user, at(10))
+      assert.strictEqual(Result.isFailure(result) && result.failure._tag, "NoPendingCode")
+    }
+    const result = decideResend(waiting, { code: undefined, grace }, situation(at(10)))
+    assert.strictEqual(Result.isFailure(result) && result.failure._tag, "NoPendingCode")
+  })
+})
+
+describe("codesToCompare", () => {
+  const limits = Limits.defaults
+  const waiting = fold(registered, [changed("1"), added("c")])
+  const ids = (user: UserPhone, now: DateTime.Utc, line: string | undefined = "1") =>
+    Result.match(codesToCompare(user, line && fingerprint(line), limits, now), {
+      onSuccess: ({ codes }) => codes.map(({ codeId }) => codeId),
+      onFailure: (error) => ({ ...error })
+    })
+  const invalid = (reason: string) => ({ _tag: "InvalidCode", reason, guessesLeft: 0 })
+  const resent = (previousNumber = "1"): UserPhone => ({
+    ...waiting,
+    pending: {
+      _tag: "OwnCode",
+      current: code("new", at(100)),
+      previous: { ...code("c", at(0), previousNumber), expiresAt: at(160) },
+      wrongGuesses: 4
+    }
+  })
+
+  it("are the pending one, and the one before while that is accepted", () => {
+    assertSame(ids(waiting, at(599.999)), ["c"])
+    assertSame(ids(resent(), at(159.999)), ["new", "c"])
+    assertSame(ids(resent(), at(160)), ["new"])
+    assertSame(Result.getOrThrow(codesToCompare(waiting, fingerprint("1"), limits, at(1))).number, number("1"))
+  })
+
+  it("are none for another number than they prove, or without a number", () => {
+    assertSame(ids(waiting, at(1), "2"), invalid("NO_CODE"))
+    assertSame(ids(resent("2"), at(101)), ["new"])
+    assertSame(ids({ ...waiting, phone: undefined }, at(1)), invalid("NO_CODE"))
+    assertSame(ids(fold(waiting, [verified]), at(1)), invalid("NO_CODE"))
+  })
+
+  it("are none once the pending code has expired or is spent", () => {
+    assertSame(ids(waiting, at(600)), invalid("CODE_EXPIRED"))
+    assertSame(ids(fold(waiting, Array.from({ length: 4 }, () => failed)), at(10)), ["c"])
+    assertSame(ids(fold(waiting, Array.from({ length: 5 }, () => failed)), at(10)), invalid("CODE_SPENT"))
+    assertSame(ids(fold(waiting, Array.from({ length: 5 }, () => failed)), at(600)), invalid("CODE_SPENT"))
+  })
+
+  it("are none after the wrong guesses of a day, whatever is pending", () => {
+    const guesses = { wrongInARow: 10, wrongAt: Array.from({ length: 10 }, (_, index) => at(10 - index)) }
+    for (const user of [{ ...waiting, guesses }, { ...registered, guesses }]) {
+      assertSame(ids(user, at(500)), {
+        _tag: "TooManyRequests",
+        reason: "WRONG_GUESSES_PER_USER",
+        until: at(1 + 86_400)
+      })
+    }
+  })
+
+  it("are none while verification is off, before anything else", () => {
+    const guesses = { wrongInARow: 100, wrongAt: Array.from({ length: 10 }, () => at(0)) }
+    assertSame(ids({ ...waiting, guesses }, at(1)), { _tag: "VerificationOff" })
+  })
+})
+
+describe("decideGuess", () => {
+  const waiting = fold(registered, [changed("1"), added("c"), failed])
+
+  it("verifies the number, remembers that it is proven, and ends the row of wrong guesses", () => {
+    const { after, charges, events, messages } = decideGuess(waiting, { code: code("c", at(0)), right: true }, at(9))
+    assertSame(events, [{
+      sequence: 4n,
+      at: at(9),
+      change: { type: "user.human.phone.verified", proven: fingerprint("1"), vouched: false }
+    }])
+    assertSame(after.phone, { number: number("1"), verified: true })
+    assert.strictEqual(after.pending, undefined)
+    assert.strictEqual(after.proven, fingerprint("1"))
+    assert.strictEqual(after.guesses.wrongInARow, 0)
+    assertSame([messages, charges], [[], []])
+  })
+
+  it("counts a wrong guess on the code and on the user", () => {
+    const { after, events } = decideGuess(waiting, { code: code("c", at(0)), right: false }, at(9))
+    assertSame(events.map(({ change }) => change), [{
+      type: "user.human.phone.verification.failed",
+      codeId: "c"
+    }])
+    assert.strictEqual(after.pending?.wrongGuesses, 2)
+    assertSame(after.guesses, { wrongInARow: 2, wrongAt: [at(9), at(2)] })
+    assertSame(after.phone, { number: number("1"), verified: false })
+  })
+})
+
+describe("decideRemove", () => {
+  it("takes the number and the pending code away, and keeps the counts", () => {
+    const before = fold(registered, [changed("1"), verified, added("c"), failed])
+    const { after, events } = Result.getOrThrow(decideRemove(before, at(9)))
+    assertSame(events.map(({ change }) => change), [{ type: "user.human.phone.removed" }])
+    assertSame(after, { ...before, sequence: 5n, changeDate: at(9), phone: undefined, pending: undefined })
+  })
+
+  it("refuses where there is no number", () => {
+    for (const user of [registered, fold(registered, [changed("1"), removed])]) {
+      const result = decideRemove(user, at(9))
+      assert.strictEqual(Result.isFailure(result) && result.failure._tag, "NoPhone")
+    }
+  })
+})
+
+describe("verification that is off", () => {
+  const limits = Limits.defaults
+  const off: UserPhone = {
+    ...fold(registered, [changed("1"), added("c")]),
+    guesses: { wrongInARow: 100, wrongAt: [] }
+  }
+  const returned: NewCode = { record: code("new", at(9)), deliver: "Return" }
+  const tagOf = (result: Result.Result<unknown, { readonly _tag: string }>) =>
+    Result.isFailure(result) ? result.failure._tag : "decided"
+  const attempts = (user: UserPhone, bySelf: boolean) => {
+    const now = situation(at(9), { limits, bySelf })
+    const other = { number: number("2"), fingerprint: fingerprint("2") }
+    return [
+      tagOf(decideSetPhone(user, { ...other, proof: "Vouched" }, now)),
+      tagOf(decideSetPhone(user, { ...other, proof: returned }, now)),
+      tagOf(decideResend(user, { code: returned, grace: Duration.zero }, now))
+    ]
+  }
+
+  it("keeps a user from setting and resending, and nobody else", () => {
+    assert.deepStrictEqual(attempts(off, true), Array.from({ length: 3 }, () => "VerificationOff"))
+    assert.deepStrictEqual(attempts(off, false), Array.from({ length: 3 }, () => "decided"))
+    const nearly = { ...off, guesses: { wrongInARow: 99, wrongAt: [] } }
+    assert.deepStrictEqual(attempts(nearly, true), Array.from({ length: 3 }, () => "decided"))
+  })
+
+  it("is on again after an unlock, which is one event", () => {
+    const { after, before, events } = decideUnlock(off, at(9))
+    const changes: ReadonlyArray<PhoneChange> = events.map(({ change }) => change)
+    assertSame(changes, [{ type: "user.human.phone.verification.unlocked" }])
+    assertSame(after, { ...before, sequence: 3n, changeDate: at(9), guesses: { wrongInARow: 0, wrongAt: [] } })
   })
 })

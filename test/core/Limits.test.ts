@@ -1,9 +1,24 @@
-/** Rolling windows over the times of charges. */
+/** The rules of the limits: windows that roll, guesses, waits, and what a code costs. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration } from "effect"
-import { type Charge, fullUntil, longest, remembered } from "../../src/core/Limits.ts"
-
-const at = (seconds: number) => DateTime.makeUnsafe(Date.UTC(2030, 0, 1) + seconds * 1000)
+import { Duration } from "effect"
+import {
+  type Charge,
+  chargesForCode,
+  defaults,
+  fullUntil,
+  guessesFullUntil,
+  guessesLeft,
+  isOff,
+  isSpent,
+  type Limits,
+  longest,
+  needCounters,
+  off,
+  remembered,
+  waitAfter
+} from "../../src/core/Limits.ts"
+import { assertSame } from "../../src/testing/internal/Same.ts"
+import { at, fingerprint, registered } from "../fixtures/Aggregate.ts"
 
 const charge = (seconds: number): Charge => ({
   counter: "c",
@@ -12,7 +27,7 @@ const charge = (seconds: number): Charge => ({
   windows: [{ max: 2, within: Duration.seconds(10) }, { max: 3, within: Duration.seconds(60) }]
 })
 
-describe("Limits", () => {
+describe("windows", () => {
   it("has room while a window holds fewer than its maximum", () => {
     assert.strictEqual(fullUntil([], charge(0)), undefined)
     assert.strictEqual(fullUntil([at(0)], charge(0)), undefined)
@@ -32,5 +47,160 @@ describe("Limits", () => {
   it("remembers as many charges as its widest window counts, for as long as its longest lasts", () => {
     assert.strictEqual(remembered(charge(0)), 3)
     assert.deepStrictEqual(longest(charge(0)), Duration.seconds(60))
+  })
+})
+
+describe("guesses", () => {
+  const times = (count: number, from = 0) => Array.from({ length: count }, (_, index) => at(from + count - 1 - index))
+  const guesses = (count: number, wrongInARow = count) => ({ wrongInARow, wrongAt: times(count) })
+
+  it("are five on a code by default, any number where that is off", () => {
+    assert.deepStrictEqual([4, 5, 6].map((count) => isSpent(defaults, count)), [false, true, true])
+    assert.isFalse(isSpent(off, 1000))
+  })
+
+  it("are a hundred in a row by default, any number where that is off", () => {
+    assert.deepStrictEqual([99, 100, 101].map((row) => isOff(defaults, guesses(0, row))), [false, true, true])
+    assert.isFalse(isOff(off, guesses(0, 1000)))
+  })
+
+  it("are ten a day by default: none while the tenth-youngest is under a day old", () => {
+    assert.strictEqual(guessesFullUntil(defaults, guesses(9), at(100)), undefined)
+    assertSame(guessesFullUntil(defaults, guesses(10), at(86_399.999)), at(86_400))
+    assert.strictEqual(guessesFullUntil(defaults, guesses(10), at(86_400)), undefined)
+    assertSame(guessesFullUntil(defaults, guesses(12), at(86_400)), at(86_402))
+    assert.strictEqual(guessesFullUntil(off, guesses(100), at(100)), undefined)
+  })
+
+  it("are a hundred in the window at most, since no more are remembered", () => {
+    const limits: Limits = { ...off, wrongGuessesPerUser: { max: 150, within: Duration.hours(1) } }
+    assert.strictEqual(guessesFullUntil(limits, guesses(99), at(100)), undefined)
+    assertSame(guessesFullUntil(limits, guesses(100), at(100)), at(3600))
+    assert.strictEqual(guessesLeft(limits, 0, guesses(100), at(100)), 0)
+    assert.strictEqual(guessesLeft(limits, 0, guesses(40), at(100)), 60)
+  })
+
+  it("are left as long as every limit leaves some", () => {
+    assert.strictEqual(guessesLeft(defaults, 0, guesses(0), at(0)), 5)
+    assert.strictEqual(guessesLeft(defaults, 3, guesses(3), at(10)), 2)
+    assert.strictEqual(guessesLeft(defaults, 1, guesses(8), at(10)), 2)
+    assert.strictEqual(guessesLeft(defaults, 1, guesses(8, 97), at(86_401)), 3)
+    assert.strictEqual(guessesLeft(defaults, 7, guesses(12, 120), at(10)), 0)
+    assert.strictEqual(guessesLeft(off, 7, guesses(100), at(10)), undefined)
+    assert.strictEqual(guessesLeft({ ...off, guessesPerCode: 5 }, 1, guesses(100), at(10)), 4)
+    assert.strictEqual(guessesLeft({ ...off, wrongGuessesInARow: 100 }, 1, guesses(10), at(10)), 90)
+  })
+
+  it("of a day count until they are exactly a day old", () => {
+    assert.strictEqual(guessesLeft(defaults, 0, guesses(8), at(86_399.999)), 2)
+    assert.strictEqual(guessesLeft(defaults, 0, guesses(8), at(86_400)), 3)
+  })
+})
+
+describe("waits", () => {
+  const last = (step: number) => ({ step, sentAt: at(0), until: at(30) })
+  const next = (step: number, seconds: number, chance = 0) => {
+    const wait = waitAfter(defaults, last(step), at(seconds), chance)!
+    return [wait.step, (wait.until.epochMilliseconds - wait.sentAt.epochMilliseconds) / 1000]
+  }
+
+  it("begin at 30 seconds and double up to 32 minutes", () => {
+    assertSame(waitAfter(defaults, undefined, at(0), 0), { step: 0, sentAt: at(0), until: at(30) })
+    assert.deepStrictEqual([0, 1, 2, 3, 4, 5, 6].map((step) => next(step, 60)), [
+      [1, 60],
+      [2, 120],
+      [3, 240],
+      [4, 480],
+      [5, 960],
+      [6, 1920],
+      [6, 1920]
+    ])
+  })
+
+  it("fall by a step for each whole hour without a code, not below the first", () => {
+    assert.deepStrictEqual([3599.999, 3600, 7199.999, 7200, 14_400, 500_000].map((span) => next(2, span)), [
+      [3, 240],
+      [2, 120],
+      [2, 120],
+      [1, 60],
+      [0, 30],
+      [0, 30]
+    ])
+  })
+
+  it("are a tenth longer at most, by chance", () => {
+    assert.deepStrictEqual([0, 0.25, 0.999].map((chance) => next(0, 60, chance)[1]), [60, 61.5, 65.994])
+  })
+
+  it("take a clock that is a little behind for no time gone by", () => {
+    assert.deepStrictEqual(next(2, -2), [3, 240])
+  })
+
+  it("end at the longest, also where that is no doubling of the first", () => {
+    const limits: Limits = {
+      ...defaults,
+      waitBetweenCodes: { first: Duration.seconds(10), longest: Duration.seconds(50), jitter: 0 }
+    }
+    let wait = waitAfter(limits, undefined, at(0), 0.5)
+    const spans = [10, 20, 40, 50, 50, 50].map((expected) => {
+      const span = (wait!.until.epochMilliseconds - wait!.sentAt.epochMilliseconds) / 1000
+      wait = waitAfter(limits, wait, wait!.until, 0.5)
+      return [span, expected]
+    })
+    for (const [span, expected] of spans) assert.strictEqual(span, expected)
+    const constant: Limits = {
+      ...defaults,
+      waitBetweenCodes: { first: Duration.seconds(30), longest: Duration.seconds(30), jitter: 0 }
+    }
+    assertSame(waitAfter(constant, last(0), at(60), 0), { step: 0, sentAt: at(60), until: at(90) })
+  })
+
+  it("are none where they are off", () => {
+    assert.strictEqual(waitAfter(off, last(3), at(0), 0), undefined)
+  })
+})
+
+describe("what a code costs", () => {
+  it("is one on the number's counter and one on the user's", () => {
+    assertSame(chargesForCode(defaults, registered, fingerprint("1"), at(7)), [
+      {
+        counter: `codes/number/${fingerprint("1")}`,
+        reason: "CODES_PER_NUMBER",
+        at: at(7),
+        windows: [
+          { max: 5, within: Duration.minutes(10) },
+          { max: 10, within: Duration.hours(1) },
+          { max: 20, within: Duration.days(1) }
+        ]
+      },
+      {
+        counter: "codes/user/ada",
+        reason: "CODES_PER_USER",
+        at: at(7),
+        windows: [{ max: 20, within: Duration.days(1) }]
+      }
+    ])
+  })
+
+  it("is on a counter of their own for those who have proven the number", () => {
+    const counters = (proven: string | undefined) =>
+      chargesForCode(defaults, { ...registered, proven }, fingerprint("1"), at(7)).map(({ counter }) => counter)
+    assert.deepStrictEqual(counters(fingerprint("1")), [
+      `codes/holders-of-number/${fingerprint("1")}`,
+      "codes/user/ada"
+    ])
+    assert.deepStrictEqual(counters(fingerprint("2")), [`codes/number/${fingerprint("1")}`, "codes/user/ada"])
+  })
+
+  it("is nothing where the limits are off, which then need no counters", () => {
+    assertSame(chargesForCode(off, registered, fingerprint("1"), at(7)), [])
+    const only = (limits: Partial<Limits>) =>
+      chargesForCode({ ...off, ...limits }, registered, fingerprint("1"), at(7)).map(({ reason }) => reason)
+    assert.deepStrictEqual(only({ codesPerNumber: defaults.codesPerNumber }), ["CODES_PER_NUMBER"])
+    assert.deepStrictEqual(only({ codesPerUser: defaults.codesPerUser }), ["CODES_PER_USER"])
+    assert.isFalse(needCounters(off))
+    assert.isFalse(needCounters({ ...defaults, codesPerNumber: "off", codesPerUser: "off" }))
+    assert.isTrue(needCounters({ ...off, codesPerNumber: defaults.codesPerNumber }))
+    assert.isTrue(needCounters({ ...off, codesPerUser: defaults.codesPerUser }))
   })
 })

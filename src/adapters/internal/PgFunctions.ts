@@ -133,7 +133,7 @@ const settleAndRemove = Effect.gen(function*() {
     SELECT * INTO v_user FROM user_phone.users
       WHERE user_id = (SELECT user_id FROM user_phone.outbox WHERE message_id = p_message_id) FOR UPDATE;
     UPDATE user_phone.outbox
-      SET status = 'sent', sealed = NULL, lease_token = NULL, receipt = p_receipt, settled_at = now()
+      SET status = 'sent', sealed = NULL, lease_token = NULL, reason = NULL, receipt = p_receipt, settled_at = now()
       WHERE message_id = p_message_id AND lease_token = p_lease_token AND status = 'queued'
       RETURNING code_id INTO v_code_id;
     IF NOT FOUND THEN RETURN false; END IF;
