@@ -27,7 +27,7 @@ const parsers: Readonly<
       if (text === "off") return { waitBetweenCodes: "off" }
       const [first, longest, ...more] = text.split("-").map(durationOf)
       if (first === undefined || longest === undefined || more.length > 0) return undefined
-      if (Duration.isGreaterThan(first, longest)) return undefined
+      if (Duration.isGreaterThan(first, longest) || !Duration.isGreaterThan(first, Duration.zero)) return undefined
       return { waitBetweenCodes: { first, longest, jitter: 0.1 } }
     }
   },

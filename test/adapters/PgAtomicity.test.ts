@@ -67,6 +67,31 @@ describe("migrations", () => {
     }).pipe(Effect.provide(layerClient.pipe(Layer.provideMerge(layerDatabase)))))
 })
 
+describe("a schema from before", () => {
+  it.live("is brought up to date with the users and the log that it holds", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const store = yield* UserStore.UserStore
+      const user = yield* register()
+      const change = settingNumber(user, numberOf(1), yield* DateTime.now)
+      yield* store.commit(change)
+      // As the first migration left it.
+      yield* sql`ALTER TABLE user_phone.users DROP COLUMN proven, DROP COLUMN wait`
+      yield* sql`DROP INDEX user_phone.outbox_of_code, user_phone.outbox_settled`
+      yield* sql`DELETE FROM user_phone.migrations WHERE migration_id > 1`
+      yield* sql`INSERT INTO user_phone.events (user_id, sequence, type, at, data)
+        VALUES (${user.userId}, 3, 'user.human.phone.verified', now(), '{"vouched": true}')`
+
+      yield* PgMigrations.run
+      assertSame(yield* store.load(user.userId), change.after)
+      const history = yield* store.history(user.userId)
+      assertSame(history.map(({ change }) => change.type), [
+        ...change.events.map(({ change }) => change.type),
+        "user.human.phone.verified"
+      ])
+    }).pipe(Effect.provide(layerStores)))
+})
+
 describe("a database that fails", () => {
   const userId = UserId.UserId.make("ada")
   const calls = Effect.gen(function*() {

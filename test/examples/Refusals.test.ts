@@ -86,6 +86,8 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       PHONE_DEFAULT_REGION: secret,
       PHONE_COUNTRIES: `CH,${secret}`,
       PHONE_ACCEPT: secret,
+      LIMITS: `codes-per-user=${secret}`,
+      RESEND_GRACE: secret,
       CODE_PRESET: secret,
       USERS: secret
     }),
@@ -94,6 +96,8 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       "  PHONE_DEFAULT_REGION is wrong: regions are ISO 3166-1 alpha-2 in capitals, such as CH",
       "  PHONE_COUNTRIES is wrong: all, or a comma-separated list; regions are ISO 3166-1 alpha-2 in capitals, such as CH",
       "  PHONE_ACCEPT is wrong: Expected \"mobile\" | \"valid\" | \"parsable\"",
+      "  LIMITS is wrong: codes-per-user must be off, or windows with commas, such as 5/10m,20/24h",
+      "  RESEND_GRACE is wrong: a duration such as 60s, or 0s for none",
       "  PORT is wrong: a port from 0 to 65535",
       "  USERS is wrong: Expected \"registered\" | \"from-token\"",
       "  CODE_PRESET is wrong: Expected \"digits6\" | \"zitadel\"",
