@@ -23,6 +23,14 @@ describe("the README", () => {
     }
   })
 
+  it("has further examples that run", () => {
+    const output = execFileSync(process.execPath, [join(root, "examples/02-prove-a-number.ts")], { encoding: "utf8" })
+    assert.strictEqual(
+      output,
+      "CODE_WRONG, 4 guesses left\nThe number is proven\nThe number is gone, after 6 changes\n"
+    )
+  })
+
   it("names every error with the codes that it has on the wire", () => {
     const rows = Array.from(readme.matchAll(/^\| `(\w+)` +\| (\d{3}) +\| (\d+) +\|/gm), ([, name, http, grpc]) => [
       name,
