@@ -12,14 +12,8 @@ const parsers: Readonly<
   Record<string, { readonly rule: string; readonly parse: (text: string) => Change | undefined }>
 > = {
   "guesses-per-code": count("guessesPerCode"),
-  "wrong-guesses-per-user": {
-    rule: "a window of at most 100, such as 10/24h",
-    parse: (text) => {
-      if (text === "off") return { wrongGuessesPerUser: "off" }
-      const window = windowOf(text)
-      return window !== undefined && window.max <= 100 ? { wrongGuessesPerUser: window } : undefined
-    }
-  },
+  "wrong-guesses-per-user": guesses("wrongGuessesPerUser"),
+  "wrong-guesses-per-number": guesses("wrongGuessesPerNumber"),
   "wrong-guesses-in-a-row": count("wrongGuessesInARow"),
   "wait-between-codes": {
     rule: "the first and the longest wait, such as 30s-32m",
@@ -75,6 +69,17 @@ function count(key: "guessesPerCode" | "wrongGuessesInARow") {
     parse: (text: string): Change | undefined => {
       if (text === "off") return { [key]: "off" }
       return /^[1-9]\d{0,8}$/.test(text) ? { [key]: Number(text) } : undefined
+    }
+  }
+}
+
+function guesses(key: "wrongGuessesPerUser" | "wrongGuessesPerNumber") {
+  return {
+    rule: "a window of at most 100, such as 10/24h",
+    parse: (text: string): Change | undefined => {
+      if (text === "off") return { [key]: "off" }
+      const window = windowOf(text)
+      return window !== undefined && window.max <= 100 ? { [key]: window } : undefined
     }
   }
 }

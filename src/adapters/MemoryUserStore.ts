@@ -41,7 +41,7 @@ export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
       // Not part of the change, and perhaps updated since the user was loaded.
       row.state = { ...after, language: row.state.language }
       row.events.push(...events)
-      for (const charge of charges) {
+      for (const charge of charges.filter(({ checkOnly }) => checkOnly !== true)) {
         const known = counters.get(charge.counter)
         const end = DateTime.addDuration(charge.at, longest(charge))
         counters.delete(charge.counter)

@@ -84,6 +84,9 @@ const proofAndWait = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   yield* sql`ALTER TABLE user_phone.users ADD COLUMN proven text, ADD COLUMN wait jsonb`
   yield* sql`UPDATE user_phone.events SET data = data || '{"proven": ""}' WHERE type = 'user.human.phone.verified'`
+  yield* sql`UPDATE user_phone.events SET data = jsonb_set(data, '{pending,current,sent}', to_jsonb(data -> 'returned' = 'false'))
+    WHERE type = 'user.human.phone.code.added'`
+  yield* sql`UPDATE user_phone.users SET pending = jsonb_set(pending, '{current,sent}', 'true') WHERE pending IS NOT NULL`
   yield* sql`CREATE INDEX outbox_of_code ON user_phone.outbox (user_id, code_id)`
   yield* sql`CREATE INDEX outbox_settled ON user_phone.outbox (settled_at) WHERE status <> 'queued'`
 })

@@ -161,6 +161,7 @@ const chargeJson = (charge: Charge) => ({
   reason: charge.reason,
   at: DateTime.formatIso(charge.at),
   windows: charge.windows.map(({ max, within }) => ({ max, within: Duration.toMillis(within) })),
+  raises: charge.checkOnly !== true,
   remembered: remembered(charge),
   kept_until: DateTime.formatIso(DateTime.addDuration(charge.at, longest(charge)))
 })

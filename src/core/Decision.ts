@@ -7,6 +7,7 @@ import type * as Duration from "effect/Duration"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import { InvalidCode, NoPendingCode, NoPhone, PhoneNotChanged, TooManyRequests, VerificationOff } from "./Errors.ts"
+import * as Charges from "./internal/Charges.ts"
 import * as Limits from "./Limits.ts"
 import type { PhoneNumber } from "./PhoneNumber.ts"
 import {
@@ -63,17 +64,6 @@ export interface Situation {
 }
 
 /**
- * A code that is to be kept, and whether it goes out by SMS or back to the caller.
- *
- * @category models
- * @since 0.1.0
- */
-export interface NewCode {
-  readonly record: CodeRecord
-  readonly deliver: "Send" | "Return"
-}
-
-/**
  * The command behind SetPhone: the number, and the code that will prove it unless the host vouches for the number.
  *
  * @category models
@@ -82,7 +72,7 @@ export interface NewCode {
 export interface SetPhoneCommand {
   readonly number: PhoneNumber
   readonly fingerprint: string
-  readonly proof: "Vouched" | NewCode
+  readonly proof: "Vouched" | CodeRecord
 }
 
 /**
@@ -116,7 +106,7 @@ export const decideSetPhone = (
  */
 export const decideResend = (
   user: UserPhone,
-  { code, grace }: { readonly code: NewCode | undefined; readonly grace: Duration.Duration },
+  { code, grace }: { readonly code: CodeRecord | undefined; readonly grace: Duration.Duration },
   situation: Situation
 ): Result.Result<Decision, VerificationOff | NoPendingCode | TooManyRequests> => {
   if (isClosed(user, situation)) return Result.fail(new VerificationOff())
@@ -124,7 +114,7 @@ export const decideResend = (
     return Result.fail(new NoPendingCode())
   }
   const recipient = user.phone.number
-  const previous = graced(user.pending, code.record, grace, situation)
+  const previous = graced(user.pending, code, grace, situation)
   return addCode(user, { code, previous, recipient }, situation)
 }
 
@@ -160,21 +150,24 @@ export const codesToCompare = (
 }
 
 /**
- * What a guess comes to that was compared: the number is verified, or the wrong guess counts.
+ * What a guess comes to that was compared: the number is verified, or the wrong guess counts. Its commit may still be
+ * refused for the number's own count, which says nothing of whether the guess was right.
  *
  * @category decisions
  * @since 0.1.0
  */
 export const decideGuess = (
   user: UserPhone,
-  { code, right }: { readonly code: CodeRecord; readonly right: boolean },
-  now: DateTime.Utc
-): Decision =>
-  record(user, [
+  { codes, right }: { readonly codes: readonly [CodeRecord, ...Array<CodeRecord>]; readonly right: boolean },
+  { limits, now }: Pick<Situation, "limits" | "now">
+): Decision => ({
+  ...record(user, [
     right
-      ? { type: "user.human.phone.verified", proven: code.number, vouched: false }
-      : { type: "user.human.phone.verification.failed", codeId: code.codeId }
-  ], now)
+      ? { type: "user.human.phone.verified", proven: codes[0].number, vouched: false }
+      : { type: "user.human.phone.verification.failed", codeId: codes[0].codeId }
+  ], now),
+  charges: Charges.forGuess(limits, user, { codes, right }, now)
+})
 
 /**
  * The number goes, and any pending code with it. The counts stay.
@@ -221,9 +214,9 @@ const graced = (
 /** Adds a code, and the message that carries it unless it is returned, if the user need not wait for that. */
 const addCode = (
   user: UserPhone,
-  { changed, code: { deliver, record: code }, previous, recipient }: {
+  { changed, code, previous, recipient }: {
     readonly changed?: PhoneChange
-    readonly code: NewCode
+    readonly code: CodeRecord
     readonly previous?: CodeRecord | undefined
     readonly recipient: PhoneNumber
   },
@@ -237,11 +230,10 @@ const addCode = (
     wrongGuesses: 0
   }
   const recorded = (wait?: SendWait) => {
-    const returned = deliver === "Return"
-    const added: PhoneChange = { type: "user.human.phone.code.added", pending, returned, ...(wait && { wait }) }
+    const added: PhoneChange = { type: "user.human.phone.code.added", pending, ...(wait && { wait }) }
     return record(user, changed === undefined ? [added] : [changed, added], now)
   }
-  if (deliver === "Return") return Result.succeed(recorded())
+  if (!code.sent) return Result.succeed(recorded())
 
   if (limits.waitBetweenCodes !== "off" && user.wait !== undefined && DateTime.isGreaterThan(user.wait.until, now)) {
     return Result.fail(new TooManyRequests({ reason: "WAIT_BETWEEN_CODES", until: user.wait.until }))
@@ -249,7 +241,7 @@ const addCode = (
   return Result.succeed({
     ...recorded(Limits.waitAfter(limits, user.wait, now, chance)),
     messages: [{ kind: "code", recipient, codeId: code.codeId, expiresAt: code.expiresAt }],
-    charges: Limits.chargesForCode(limits, user, code.number, now)
+    charges: Charges.forCode(limits, user, code.number, now)
   })
 }
 

@@ -161,7 +161,10 @@ export class NoPendingCode extends Schema.TaggedError<NoPendingCode>()("NoPendin
  */
 export class InvalidCode extends Schema.TaggedError<InvalidCode>()("InvalidCode", {
   reason: Schema.Literals(["CODE_WRONG", "CODE_SPENT", "CODE_EXPIRED", "NO_CODE"]),
-  /** How many more guesses will be looked at on the pending code; absent where guesses are not limited. */
+  /**
+   * How many more guesses will be looked at on the pending code; absent where guesses are not limited. Wrong guesses of
+   * others on the same phone number may leave fewer.
+   */
   guessesLeft: Schema.optionalKey(Schema.Natural)
 }) {
   override get message() {
@@ -190,7 +193,8 @@ export class VerificationOff extends Schema.TaggedError<VerificationOff>()("Veri
  */
 export class TooManyRequests extends Schema.TaggedError<TooManyRequests>()("TooManyRequests", {
   /**
-   * The limit's name: `WAIT_BETWEEN_CODES`, `CODES_PER_NUMBER`, `CODES_PER_USER` or `WRONG_GUESSES_PER_USER`.
+   * The limit's name: `WAIT_BETWEEN_CODES`, `CODES_PER_NUMBER`, `CODES_PER_USER`, `WRONG_GUESSES_PER_USER` or
+   * `WRONG_GUESSES_PER_NUMBER`.
    */
   reason: Schema.String,
   /** When the same request may succeed. */

@@ -35,7 +35,10 @@ export interface GetPhoneRequest {
  */
 export interface PendingCodeStatus {
   readonly expiresAt: DateTime.Utc
-  /** How many more wrong guesses will be looked at now, undefined for any number. */
+  /**
+   * How many more wrong guesses will be looked at now, undefined for any number. Wrong guesses of others on the same phone
+   * number may leave fewer.
+   */
   readonly guessesLeft: number | undefined
   /** When the next code can be sent, as far as the wait between codes goes. */
   readonly canResendAt: DateTime.Utc

@@ -1,13 +1,13 @@
 /**
- * Limits as pure rules: which guess may still be looked at, when the next code may be sent, and which counters a code
- * that is sent charges. A counter remembers the times of its latest charges; it lives where `UserStore.commit` is, so that
- * checking and raising are one step. All windows roll.
+ * Limits as pure rules: which guess may still be looked at, when the next code may be sent, and when a counter has room.
+ * A counter remembers the times of its latest charges; it lives where `UserStore.commit` is, so that checking and raising
+ * are one step. All windows roll.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import { type Guesses, rememberedGuesses, type SendWait, type UserPhone } from "./UserPhone.ts"
+import { type Guesses, rememberedGuesses, type SendWait } from "./UserPhone.ts"
 
 /**
  * At most `max` charges within any span of `within`: the window rolls.
@@ -46,6 +46,11 @@ export interface Limits {
   readonly guessesPerCode: number | "off"
   /** Wrong guesses of one user, whatever the codes; 10 in 24 hours by default. At most 100 are counted. */
   readonly wrongGuessesPerUser: Window | "off"
+  /**
+   * Wrong guesses at codes that were sent to one number, by all who do not hold it, and as many by those who do; 10 in
+   * 24 hours by default.
+   */
+  readonly wrongGuessesPerNumber: Window | "off"
   /** Wrong guesses in a row, after which verification is off until it is unlocked; 100 by default. */
   readonly wrongGuessesInARow: number | "off"
   /** The wait between two codes sent to one user; 30 seconds to 32 minutes by default. */
@@ -67,6 +72,7 @@ const day = Duration.hours(24)
 export const defaults: Limits = {
   guessesPerCode: 5,
   wrongGuessesPerUser: { max: 10, within: day },
+  wrongGuessesPerNumber: { max: 10, within: day },
   wrongGuessesInARow: 100,
   waitBetweenCodes: { first: Duration.seconds(30), longest: Duration.minutes(32), jitter: 0.1 },
   codesPerNumber: [
@@ -86,6 +92,7 @@ export const defaults: Limits = {
 export const off: Limits = {
   guessesPerCode: "off",
   wrongGuessesPerUser: "off",
+  wrongGuessesPerNumber: "off",
   wrongGuessesInARow: "off",
   waitBetweenCodes: "off",
   codesPerNumber: "off",
@@ -101,15 +108,16 @@ export const off: Limits = {
 export const Limits = Context.Reference<Limits>("effect-user-phone/core/Limits", { defaultValue: () => defaults })
 
 /**
- * Codes are limited per number or per user, but the store keeps no counters. Unlike the errors of a request, this one ends
- * the start: switch those limits off, or take a store that counts.
+ * Codes or guesses are limited by counters, but the store keeps none. Unlike the errors of a request, this one ends the
+ * start: switch those limits off, or take a store that counts.
  *
  * @category errors
  * @since 0.1.0
  */
 export class StoreCannotCount extends Schema.TaggedError<StoreCannotCount>()("StoreCannotCount", {}) {
   override get message() {
-    return "the limits codesPerNumber and codesPerUser need a store with counters: switch them off, or take another store"
+    return "the limits codesPerNumber, codesPerUser and wrongGuessesPerNumber need a store with counters: " +
+      "switch them off, or take another store"
   }
 }
 
@@ -120,7 +128,7 @@ export class StoreCannotCount extends Schema.TaggedError<StoreCannotCount>()("St
  * @since 0.1.0
  */
 export const needCounters = (limits: Limits): boolean =>
-  limits.codesPerNumber !== "off" || limits.codesPerUser !== "off"
+  limits.codesPerNumber !== "off" || limits.codesPerUser !== "off" || limits.wrongGuessesPerNumber !== "off"
 
 /**
  * Whether a code with so many wrong guesses is spent.
@@ -141,7 +149,7 @@ export const isOff = (limits: Limits, { wrongInARow }: Guesses): boolean =>
   limits.wrongGuessesInARow !== "off" && wrongInARow >= limits.wrongGuessesInARow
 
 /**
- * When a user's next guess may be looked at, or undefined when it may be now.
+ * When a user's next guess may be looked at as far as that user's own count goes, or undefined when it may be now.
  *
  * @category rules
  * @since 0.1.0
@@ -156,7 +164,8 @@ export const guessesFullUntil = (
     : fullUntil(wrongAt, { at, windows: [{ ...window, max: Math.min(window.max, rememberedGuesses) }] })
 
 /**
- * How many more wrong guesses will be looked at on a pending code, undefined for any number.
+ * How many more wrong guesses will be looked at on a pending code, undefined for any number. Wrong guesses of others on
+ * the same phone number may leave fewer.
  *
  * @category rules
  * @since 0.1.0
@@ -205,7 +214,7 @@ const hoursBetween = (from: DateTime.Utc, to: DateTime.Utc): number =>
   Math.max(0, to.epochMilliseconds - from.epochMilliseconds) / 3_600_000
 
 /**
- * One unit on one counter.
+ * One unit on one counter, or only the question whether there would be room for it.
  *
  * @category models
  * @since 0.1.0
@@ -217,35 +226,9 @@ export interface Charge {
   readonly reason: string
   readonly at: DateTime.Utc
   readonly windows: readonly [Window, ...Array<Window>]
+  /** The counter must have room, and stays as it is. */
+  readonly checkOnly?: true
 }
-
-/**
- * What it costs to send a user a code to the number with this fingerprint.
- *
- * Those who have proven a number count apart from those who have not, so that strangers cannot lock its owner out.
- *
- * @category rules
- * @since 0.1.0
- */
-export const chargesForCode = (
-  { codesPerNumber, codesPerUser }: Limits,
-  { proven, userId }: UserPhone,
-  number: string,
-  at: DateTime.Utc
-): ReadonlyArray<Charge> => [
-  ...(codesPerNumber === "off" ? [] : [{
-    counter: proven === number ? `codes/holders-of-number/${number}` : `codes/number/${number}`,
-    reason: "CODES_PER_NUMBER",
-    at,
-    windows: codesPerNumber
-  }]),
-  ...(codesPerUser === "off" ? [] : [{
-    counter: `codes/user/${userId}`,
-    reason: "CODES_PER_USER",
-    at,
-    windows: codesPerUser
-  }])
-]
 
 /**
  * When a charge on a counter may be tried again, or undefined when there is room for it now.

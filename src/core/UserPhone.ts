@@ -21,6 +21,8 @@ export const CodeRecord = Schema.Struct({
   digest: Schema.String,
   /** The key that made the digest. */
   keyId: Schema.String,
+  /** Whether it goes out by SMS, rather than back to the caller. */
+  sent: Schema.Boolean,
   createdAt: Schema.DateTimeUtc,
   expiresAt: Schema.DateTimeUtc
 })
@@ -156,8 +158,6 @@ export const PhoneChange = Schema.Union([
   Schema.Struct({
     type: Schema.tag("user.human.phone.code.added"),
     pending: PendingCode,
-    /** Whether the code was returned to the caller rather than sent. */
-    returned: Schema.Boolean,
     /** For a code that is sent, while there is a limit on how soon the next may be. */
     wait: Schema.optionalKey(SendWait)
   }),

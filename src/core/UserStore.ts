@@ -88,10 +88,10 @@ export type CommitResult =
  * Contract:
  *
  * - `load` gives the latest committed state, or undefined for a user that is unknown or removed.
- * - `commit` is one atomic step: the user's sequence is still `before`'s, the counters have room and are charged, the
- *   idempotency scope is new, the events are appended, the state becomes `after`, the messages are queued; or nothing at
- *   all happens. Where several reasons not to commit hold, the answer is the first of `Replayed`, `LostRace`,
- *   `LimitReached`.
+ * - `commit` is one atomic step: the user's sequence is still `before`'s, the counters have room and are charged, or
+ *   left as they are by a charge that only checks, the idempotency scope is new, the events are appended, the state becomes
+ *   `after`, the messages are queued; or nothing at all happens. Where several reasons not to commit hold, the answer is
+ *   the first of `Replayed`, `LostRace`, `LimitReached`.
  * - `recall` gives the answer recorded under an idempotency scope that is still kept at `now`.
  * - `history` gives the user's events, oldest first, also those of a removed user.
  * - Two commits on one loaded state never both succeed, from any process.
@@ -100,7 +100,7 @@ export type CommitResult =
  * @since 0.1.0
  */
 export class UserStore extends Context.Service<UserStore, {
-  /** Whether charges are counted. Limits on codes that are sent need a store that does; one that cannot ignores `charges`. */
+  /** Whether charges are counted. Limits by counters need a store that does; one that cannot ignores `charges`. */
   readonly counts: boolean
   readonly load: (userId: UserId) => Effect.Effect<UserPhone | undefined, Unavailable>
   readonly commit: (commit: Commit) => Effect.Effect<CommitResult, Unavailable>

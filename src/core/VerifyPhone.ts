@@ -2,7 +2,7 @@
  * VerifyPhone: prove that the user's phone number is theirs, with the one-time code that was sent to it.
  *
  * A guess is looked at only while the limits allow it, and whether it was right is told only once that is committed: the
- * count of wrong guesses and the look are one step, so that no number of callers gets more looks than there are.
+ * counts of wrong guesses and the look are one step, so that no number of callers gets more looks than there are.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -77,7 +77,7 @@ const make = Effect.gen(function*() {
   const phone = yield* PhoneCommand.PhoneCommand
   const generator = yield* CodeGenerator
   const vault = yield* CodeVault
-  const limits = yield* Limits.Limits
+  const limits = yield* PhoneCommand.limitsInForce
 
   /** Whether the guess is the code; undefined when the key to compare it with is not held here. */
   const matches = Effect.fnUntraced(function*(guess: Redacted.Redacted, code: CodeRecord, binding: CodeBinding) {
@@ -112,8 +112,8 @@ const make = Effect.gen(function*() {
           }
 
           const right = results.includes(true)
-          const decision = decideGuess(user, { code: codes[0], right }, now)
-          const details = yield* phone.append(decision)
+          const decision = decideGuess(user, { codes, right }, { limits, now })
+          const { details } = yield* phone.commit({ ...decision, messages: [] })
           return right ? { details } : yield* wrongGuess(decision.after, limits, now)
         }))
     })
@@ -124,10 +124,11 @@ const make = Effect.gen(function*() {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<VerifyPhone, never, Access | UserStore | CodeGenerator | CodeVault> = Layer.effect(
+export const layer: Layer.Layer<
   VerifyPhone,
-  make
-).pipe(Layer.provide(PhoneCommand.layer))
+  Limits.StoreCannotCount,
+  Access | UserStore | CodeGenerator | CodeVault
+> = Layer.effect(VerifyPhone, make).pipe(Layer.provide(PhoneCommand.layer))
 
 const wrongGuess = ({ guesses, pending }: UserPhone, limits: Limits.Limits, now: DateTime.Utc): InvalidCode => {
   const guessesLeft = Limits.guessesLeft(limits, pending?.wrongGuesses ?? 0, guesses, now)

@@ -115,7 +115,9 @@ export const GetPhoneResponse = Schema.Struct({
   pendingCode: Schema.optionalKey(Schema.Struct({
     expiresAt: Schema.String.annotate({ description: "When the code can no longer be used, RFC 3339." }),
     guessesLeft: Schema.optionalKey(
-      Schema.Natural.annotate({ description: "How many more wrong codes will be looked at; absent for any number." })
+      Schema.Natural.annotate({
+        description: "At most how many more wrong codes will be looked at; absent for any number."
+      })
     ),
     canResendAt: Schema.String.annotate({ description: "When the next code can be sent, RFC 3339." }),
     delivery: Schema.optionalKey(

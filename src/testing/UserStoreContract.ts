@@ -193,6 +193,29 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         }
       }))
 
+    it.effect("asks a counter for room without taking it where a charge only checks, and leaves no trace when full", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const now = yield* DateTime.now
+        const counter = `checked/${newUserId()}`
+        const commit = Effect.fnUntraced(function*(changes: Partial<Charge>) {
+          const user = yield* register()
+          const change = {
+            ...settingNumber(user, numberOf(1), now),
+            charges: [{ ...charge(counter, now), ...changes }]
+          }
+          const result = yield* store.commit(change)
+          if (result._tag !== "Committed") yield* noTraceOf(user, change)
+          return result
+        })
+        const check: Partial<Charge> = { checkOnly: true }
+        const until = DateTime.add(now, { minutes: 1 })
+        const full = { _tag: "LimitReached", reason: "TEST_LIMIT", until }
+        for (const changes of [check, check, check, {}, check, {}]) yield* Effect.flatMap(commit(changes), committed)
+        for (const changes of [check, {}]) assertSame(yield* commit(changes), full)
+        yield* Effect.flatMap(commit({ ...check, at: until }), committed)
+      }))
+
     it.effect("never goes over a limit, whoever charges it at once", () =>
       Effect.gen(function*() {
         const store = yield* UserStore

@@ -78,6 +78,9 @@ describe("a schema from before", () => {
       // As the first migration left it.
       yield* sql`ALTER TABLE user_phone.users DROP COLUMN proven, DROP COLUMN wait`
       yield* sql`DROP INDEX user_phone.outbox_of_code, user_phone.outbox_settled`
+      yield* sql`UPDATE user_phone.users SET pending = pending #- '{current,sent}'`
+      yield* sql`UPDATE user_phone.events SET data = (data || '{"returned": false}') #- '{pending,current,sent}'
+        WHERE type = 'user.human.phone.code.added'`
       yield* sql`DELETE FROM user_phone.migrations WHERE migration_id > 1`
       yield* sql`INSERT INTO user_phone.events (user_id, sequence, type, at, data)
         VALUES (${user.userId}, 3, 'user.human.phone.verified', now(), '{"vouched": true}')`
@@ -85,10 +88,8 @@ describe("a schema from before", () => {
       yield* PgMigrations.run
       assertSame(yield* store.load(user.userId), change.after)
       const history = yield* store.history(user.userId)
-      assertSame(history.map(({ change }) => change.type), [
-        ...change.events.map(({ change }) => change.type),
-        "user.human.phone.verified"
-      ])
+      assertSame(history.slice(0, 2), change.events)
+      assert.strictEqual(history[2]?.change.type, "user.human.phone.verified")
     }).pipe(Effect.provide(layerStores)))
 })
 

@@ -8,10 +8,10 @@ import {
   decideResend,
   decideSetPhone,
   decideUnlock,
-  type NewCode,
   type SetPhoneCommand,
   type Situation
 } from "../../src/core/Decision.ts"
+import * as Charges from "../../src/core/internal/Charges.ts"
 import * as Limits from "../../src/core/Limits.ts"
 import { evolve, type PhoneChange, type UserPhone } from "../../src/core/UserPhone.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
@@ -26,6 +26,7 @@ import {
   number,
   registered,
   removed,
+  returned,
   verified,
   vouched
 } from "../fixtures/Aggregate.ts"
@@ -49,7 +50,7 @@ const set = (
 
 describe("decideSetPhone", () => {
   it("sets the number unverified, adds the code and calls for one message to the new number", () => {
-    const decision = set(registered, { proof: { record: code("c", at(0)), deliver: "Send" } })
+    const decision = set(registered, { proof: code("c", at(0)) })
     assertSame(decision, {
       before: registered,
       events: [
@@ -59,8 +60,7 @@ describe("decideSetPhone", () => {
           at: at(0),
           change: {
             type: "user.human.phone.code.added",
-            pending: { _tag: "OwnCode", current: code("c", at(0)), wrongGuesses: 0 },
-            returned: false
+            pending: { _tag: "OwnCode", current: code("c", at(0)), wrongGuesses: 0 }
           }
         }
       ],
@@ -82,10 +82,13 @@ describe("decideSetPhone", () => {
   })
 
   it("sends nothing when the code is returned", () => {
-    const decision = set(registered, { proof: { record: code("c", at(0)), deliver: "Return" } })
+    const decision = set(registered, { proof: returned("c", at(0)) })
     assertSame(decision.messages, [])
     const { change } = decision.events[1]!
-    assert.isTrue(change.type === "user.human.phone.code.added" && change.returned)
+    assert.isTrue(
+      change.type === "user.human.phone.code.added" && change.pending._tag === "OwnCode" &&
+        !change.pending.current.sent
+    )
   })
 
   it("verifies at once, without a code, when the host vouches for the number", () => {
@@ -100,10 +103,7 @@ describe("decideSetPhone", () => {
   })
 
   it("refuses the number that the user has, verified or not, whatever the proof", () => {
-    const proofs = ["Vouched", { record: code("c", at(1)), deliver: "Send" }, {
-      record: code("c", at(1)),
-      deliver: "Return"
-    }] as const
+    const proofs = ["Vouched", code("c", at(1)), returned("c", at(1))] as const
     for (const verified of [true, false]) {
       const user = { ...registered, phone: { number: number("1"), verified } }
       for (const proof of proofs) {
@@ -129,7 +129,7 @@ describe("decideSetPhone", () => {
   })
 
   it("answers the state that its events fold to", () => {
-    const { after, before, events } = set(registered, { proof: { record: code("c", at(3)), deliver: "Send" } }, at(3))
+    const { after, before, events } = set(registered, { proof: code("c", at(3)) }, at(3))
     assertSame(events.reduce(evolve, before), after)
   })
 })
@@ -146,7 +146,7 @@ describe("sending a code", () => {
       { number: number("2"), fingerprint: fingerprint("2"), proof: sending(now, "2") },
       situation(now, { limits, ...more })
     )
-  const sending = (now: DateTime.Utc, line = "1"): NewCode => ({ record: code("new", now, line), deliver: "Send" })
+  const sending = (now: DateTime.Utc, line = "1") => code("new", now, line)
 
   it("keeps the wait that begins with it in its event and in the state", () => {
     const { after, charges, events } = Result.getOrThrow(sentTo2(registered, at(5), { chance: 0.5 }))
@@ -154,7 +154,7 @@ describe("sending a code", () => {
     assertSame(after.wait, wait)
     const { change } = events[1]!
     assertSame(change.type === "user.human.phone.code.added" && change.wait, wait)
-    assertSame(charges, Limits.chargesForCode(limits, registered, fingerprint("2"), at(5)))
+    assertSame(charges, Charges.forCode(limits, registered, fingerprint("2"), at(5)))
     assert.strictEqual(charges.length, 2)
   })
 
@@ -178,7 +178,7 @@ describe("sending a code", () => {
   it("costs nothing and does not wait when the code is returned", () => {
     const decision = Result.getOrThrow(decideSetPhone(
       waiting(100),
-      { number: number("2"), fingerprint: fingerprint("2"), proof: { ...sending(at(1), "2"), deliver: "Return" } },
+      { number: number("2"), fingerprint: fingerprint("2"), proof: returned("new", at(1), "2") },
       situation(at(1), { limits })
     ))
     assertSame(decision.charges, [])
@@ -202,7 +202,7 @@ describe("sending a code", () => {
 describe("decideResend", () => {
   const grace = Duration.seconds(60)
   const resend = (user: UserPhone, now: DateTime.Utc, more: Partial<Situation> = {}, next = code("new", now)) =>
-    decideResend(user, { code: { record: next, deliver: "Send" }, grace }, situation(now, more))
+    decideResend(user, { code: next, grace }, situation(now, more))
   const pendingAfter = (user: UserPhone, now: DateTime.Utc, more: Partial<Situation> = {}, next = code("new", now)) => {
     const { pending } = Result.getOrThrow(resend(user, now, more, next)).after
     if (pending?._tag !== "OwnCode") throw new Error("no code")
@@ -235,7 +235,7 @@ describe("decideResend", () => {
   it("accepts none before where the grace is zero", () => {
     const decision = decideResend(
       waiting,
-      { code: { record: code("new", at(1)), deliver: "Send" }, grace: Duration.zero },
+      { code: code("new", at(1)), grace: Duration.zero },
       situation(at(1))
     )
     assert.notProperty(Result.getOrThrow(decision).after.pending, "previous")
@@ -350,10 +350,14 @@ describe("codesToCompare", () => {
 })
 
 describe("decideGuess", () => {
+  const limits = Limits.off
   const waiting = fold(registered, [changed("1"), added("c"), failed])
 
   it("verifies the number, remembers that it is proven, and ends the row of wrong guesses", () => {
-    const { after, charges, events, messages } = decideGuess(waiting, { code: code("c", at(0)), right: true }, at(9))
+    const { after, charges, events, messages } = decideGuess(waiting, { codes: [code("c", at(0))], right: true }, {
+      limits,
+      now: at(9)
+    })
     assertSame(events, [{
       sequence: 4n,
       at: at(9),
@@ -367,7 +371,7 @@ describe("decideGuess", () => {
   })
 
   it("counts a wrong guess on the code and on the user", () => {
-    const { after, events } = decideGuess(waiting, { code: code("c", at(0)), right: false }, at(9))
+    const { after, events } = decideGuess(waiting, { codes: [code("c", at(0))], right: false }, { limits, now: at(9) })
     assertSame(events.map(({ change }) => change), [{
       type: "user.human.phone.verification.failed",
       codeId: "c"
@@ -400,7 +404,7 @@ describe("verification that is off", () => {
     ...fold(registered, [changed("1"), added("c")]),
     guesses: { wrongInARow: 100, wrongAt: [] }
   }
-  const returned: NewCode = { record: code("new", at(9)), deliver: "Return" }
+  const next = returned("new", at(9))
   const tagOf = (result: Result.Result<unknown, { readonly _tag: string }>) =>
     Result.isFailure(result) ? result.failure._tag : "decided"
   const attempts = (user: UserPhone, bySelf: boolean) => {
@@ -408,8 +412,8 @@ describe("verification that is off", () => {
     const other = { number: number("2"), fingerprint: fingerprint("2") }
     return [
       tagOf(decideSetPhone(user, { ...other, proof: "Vouched" }, now)),
-      tagOf(decideSetPhone(user, { ...other, proof: returned }, now)),
-      tagOf(decideResend(user, { code: returned, grace: Duration.zero }, now))
+      tagOf(decideSetPhone(user, { ...other, proof: next }, now)),
+      tagOf(decideResend(user, { code: next, grace: Duration.zero }, now))
     ]
   }
 

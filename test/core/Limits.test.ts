@@ -3,7 +3,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration } from "effect"
 import {
   type Charge,
-  chargesForCode,
   defaults,
   fullUntil,
   guessesFullUntil,
@@ -12,13 +11,12 @@ import {
   isSpent,
   type Limits,
   longest,
-  needCounters,
   off,
   remembered,
   waitAfter
 } from "../../src/core/Limits.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
-import { at, fingerprint, registered } from "../fixtures/Aggregate.ts"
+import { at } from "../fixtures/Aggregate.ts"
 
 const charge = (seconds: number): Charge => ({
   counter: "c",
@@ -157,50 +155,5 @@ describe("waits", () => {
 
   it("are none where they are off", () => {
     assert.strictEqual(waitAfter(off, last(3), at(0), 0), undefined)
-  })
-})
-
-describe("what a code costs", () => {
-  it("is one on the number's counter and one on the user's", () => {
-    assertSame(chargesForCode(defaults, registered, fingerprint("1"), at(7)), [
-      {
-        counter: `codes/number/${fingerprint("1")}`,
-        reason: "CODES_PER_NUMBER",
-        at: at(7),
-        windows: [
-          { max: 5, within: Duration.minutes(10) },
-          { max: 10, within: Duration.hours(1) },
-          { max: 20, within: Duration.days(1) }
-        ]
-      },
-      {
-        counter: "codes/user/ada",
-        reason: "CODES_PER_USER",
-        at: at(7),
-        windows: [{ max: 20, within: Duration.days(1) }]
-      }
-    ])
-  })
-
-  it("is on a counter of their own for those who have proven the number", () => {
-    const counters = (proven: string | undefined) =>
-      chargesForCode(defaults, { ...registered, proven }, fingerprint("1"), at(7)).map(({ counter }) => counter)
-    assert.deepStrictEqual(counters(fingerprint("1")), [
-      `codes/holders-of-number/${fingerprint("1")}`,
-      "codes/user/ada"
-    ])
-    assert.deepStrictEqual(counters(fingerprint("2")), [`codes/number/${fingerprint("1")}`, "codes/user/ada"])
-  })
-
-  it("is nothing where the limits are off, which then need no counters", () => {
-    assertSame(chargesForCode(off, registered, fingerprint("1"), at(7)), [])
-    const only = (limits: Partial<Limits>) =>
-      chargesForCode({ ...off, ...limits }, registered, fingerprint("1"), at(7)).map(({ reason }) => reason)
-    assert.deepStrictEqual(only({ codesPerNumber: defaults.codesPerNumber }), ["CODES_PER_NUMBER"])
-    assert.deepStrictEqual(only({ codesPerUser: defaults.codesPerUser }), ["CODES_PER_USER"])
-    assert.isFalse(needCounters(off))
-    assert.isFalse(needCounters({ ...defaults, codesPerNumber: "off", codesPerUser: "off" }))
-    assert.isTrue(needCounters({ ...off, codesPerNumber: defaults.codesPerNumber }))
-    assert.isTrue(needCounters({ ...off, codesPerUser: defaults.codesPerUser }))
   })
 })

@@ -110,27 +110,29 @@ describe("a store without counters", () => {
   const starting = <A, R extends Layer.Success<typeof Memory.layerPorts>>(
     operation: Layer.Layer<A, Limits.StoreCannotCount, R>
   ) =>
-  (limits: Partial<Limits.Limits>) =>
+  (limits: Limits.Limits) =>
     Layer.build(operation.pipe(
       Layer.provide(storeWithout),
-      Layer.provide(Layer.succeed(Limits.Limits, { ...Limits.defaults, ...limits })),
+      Layer.provide(Layer.succeed(Limits.Limits, limits)),
       Layer.provide(Memory.layerPorts)
     )).pipe(Effect.scoped, Effect.asVoid)
 
   for (
     const [name, start] of [
       ["SetPhone", starting(SetPhone.layer)],
-      ["ResendPhoneCode", starting(ResendPhoneCode.layer)]
+      ["ResendPhoneCode", starting(ResendPhoneCode.layer)],
+      ["VerifyPhone", starting(VerifyPhone.layer)]
     ] as const
   ) {
     it.effect(`keeps ${name} from starting while a limit needs them, and says which`, () =>
       Effect.gen(function*() {
-        for (const limits of [{}, { codesPerNumber: "off" }, { codesPerUser: "off" }] as const) {
-          const error = yield* Effect.flip(start(limits))
+        const { codesPerNumber, codesPerUser, wrongGuessesPerNumber, ...without } = Limits.defaults
+        for (const limits of [{ codesPerNumber }, { codesPerUser }, { wrongGuessesPerNumber }]) {
+          const error = yield* Effect.flip(start({ ...Limits.off, ...limits }))
           assert.strictEqual(error._tag, "StoreCannotCount")
-          assert.include(error.message, "codesPerNumber and codesPerUser")
+          assert.include(error.message, "codesPerNumber, codesPerUser and wrongGuessesPerNumber")
         }
-        yield* start({ codesPerNumber: "off", codesPerUser: "off" })
+        yield* start({ ...Limits.off, ...without })
       }))
   }
 })

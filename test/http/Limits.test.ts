@@ -159,6 +159,43 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("Limits
       assertDone(yield* guess(hero, "right"))
     }))
 
+  it.effect("refuse every guess at codes sent to a number with ten wrong ones in a day by those who do not hold it", () =>
+    Effect.gen(function*() {
+      const number = newNumber()
+      const setting: ReadonlyArray<Step> = [{ step: "set", number, option: {} }, { step: "deliver" }]
+      const resending: ReadonlyArray<Step> = [{ step: "resend", option: {} }, { step: "deliver" }]
+      const [owner, first, second, third, fourth] = yield* Effect.all([newHero, newHero, newHero, newHero, newHero])
+      for (const hero of [owner, first, second, third, fourth]) yield* steps(hero, ...setting)
+      assertDone(yield* guess(owner, "right"))
+
+      for (let i = 0; i < 5; i++) yield* guess(first, "wrong")
+      yield* FrozenClock.FrozenClock.use(({ pass }) => pass(1 * hours))
+      for (const hero of [second, third, fourth]) yield* steps(hero, ...resending)
+      for (let i = 0; i < 4; i++) yield* guess(second, "wrong")
+      // A right one needs room and takes none.
+      assertDone(yield* guess(second, "right"))
+      assertFailure(yield* guess(third, "wrong"), invalidCode("CODE_WRONG", 4))
+
+      const refused = (after: number) => tooMany("WRONG_GUESSES_PER_NUMBER", after)
+      for (const hero of [third, fourth]) {
+        for (const is of ["right", "wrong"] as const) yield* refuses(hero, guess(hero, is), refused(23 * 3600))
+        yield* refuses(hero, guess(hero, "right", writer), refused(23 * 3600))
+      }
+      // Who holds the number is not held up, nor who guesses at another, nor at a code that a writer took.
+      yield* steps(owner, { step: "remove" }, ...setting)
+      assertFailure(yield* guess(owner, "wrong"), invalidCode("CODE_WRONG", 4))
+      assertDone(yield* guess(owner, "right"))
+      yield* steps(fourth, pass(10 * minutes), { step: "resend", option: { returnCode: {} } })
+      assertFailure(yield* guess(fourth, "wrong"), invalidCode("CODE_WRONG", 4))
+      yield* steps(fourth, { step: "set", number: newNumber(), option: {} }, { step: "deliver" })
+      assertDone(yield* guess(fourth, "right"))
+
+      yield* steps(third, pass(23 * hours - 10 * minutes - 1), ...resending)
+      yield* refuses(third, guess(third, "right"), refused(1))
+      yield* steps(third, pass(1))
+      assertDone(yield* guess(third, "right"))
+    }))
+
   it.effect("turn verification off after a hundred wrong guesses in a row, until someone else unlocks it", () =>
     Effect.gen(function*() {
       const hero = yield* newHero

@@ -7,14 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type * as Redacted from "effect/Redacted"
 import type * as Result from "effect/Result"
-import type { Decision, NewCode, Situation } from "../Decision.ts"
-import * as Limits from "../Limits.ts"
+import type { Decision, Situation } from "../Decision.ts"
 import type { PhoneNumber } from "../PhoneNumber.ts"
-import { type Details, UserStore } from "../UserStore.ts"
+import type { CodeRecord } from "../UserPhone.ts"
+import type { Details } from "../UserStore.ts"
 import type { Verification } from "../Verification.ts"
 import * as Idempotency from "./Idempotency.ts"
 import * as OneTimeCode from "./OneTimeCode.ts"
-import { PhoneCommand, type Target } from "./PhoneCommand.ts"
+import { limitsInForce, PhoneCommand, type Target } from "./PhoneCommand.ts"
 
 /** What such a command answers. */
 export interface Answer {
@@ -34,16 +34,14 @@ export interface Command<E> {
   /** The number that a code would prove, undefined when there is none. */
   readonly number: PhoneNumber | undefined
   /** `code` is undefined where the host vouches for the number, or where there is none. */
-  readonly decide: (code: NewCode | undefined, situation: Situation) => Result.Result<Decision, E>
+  readonly decide: (code: CodeRecord | undefined, situation: Situation) => Result.Result<Decision, E>
 }
 
 export const make = Effect.gen(function*() {
   const phoneCommand = yield* PhoneCommand
   const codes = yield* OneTimeCode.make
   const idempotent = yield* Idempotency.make
-  const limits = yield* Limits.Limits
-  const store = yield* UserStore
-  if (Limits.needCounters(limits) && !store.counts) return yield* new Limits.StoreCannotCount()
+  const limits = yield* limitsInForce
 
   return {
     /** Runs a command on its target. */
@@ -56,14 +54,12 @@ export const make = Effect.gen(function*() {
       const earlier = yield* idempotent.recall(request, now)
       if (earlier !== undefined) return replayOf(earlier)
 
+      const returned = verification._tag === "ReturnCode"
       const code = number === undefined || verification._tag === "AlreadyVerified"
         ? undefined
-        : yield* codes.issue(userId, number, now)
-      const returned = verification._tag === "ReturnCode"
-      const decision = yield* Effect.fromResult(decide(
-        code && { record: code.record, deliver: returned ? "Return" : "Send" },
-        { now, limits, bySelf, chance: yield* Random.next }
-      ))
+        : yield* codes.issue({ userId, number, sent: !returned, now })
+      const situation = { now, limits, bySelf, chance: yield* Random.next }
+      const decision = yield* Effect.fromResult(decide(code?.record, situation))
       const messages = yield* codes.enclose(decision, code?.code, now)
       const { details, replayed } = yield* phoneCommand.commit({ ...decision, messages, idempotency: request })
       if (replayed !== undefined) return replayOf(yield* idempotent.same(request, replayed))

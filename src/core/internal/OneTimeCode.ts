@@ -20,7 +20,12 @@ export const make = Effect.gen(function*() {
 
   return {
     /** A new code that proves this number for this user, and what is kept of it. */
-    issue: Effect.fnUntraced(function*(userId: UserId, number: PhoneNumber, now: DateTime.Utc) {
+    issue: Effect.fnUntraced(function*({ now, number, sent, userId }: {
+      readonly userId: UserId
+      readonly number: PhoneNumber
+      readonly sent: boolean
+      readonly now: DateTime.Utc
+    }) {
       const codeId = yield* random.uuidV4()
       const code = yield* generator.next
       const { digest, keyId } = yield* vault.digest(code, { userId, number, codeId })
@@ -29,6 +34,7 @@ export const make = Effect.gen(function*() {
         number: yield* vault.fingerprint("number", [Redacted.value(number)]),
         digest,
         keyId,
+        sent,
         createdAt: now,
         expiresAt: DateTime.addDuration(now, generator.lifetime)
       }

@@ -11,6 +11,7 @@ import type { Access } from "../Access.ts"
 import { Actor } from "../Actor.ts"
 import type { Decision } from "../Decision.ts"
 import { type NotFound, type PermissionDenied, TooManyRequests, Unavailable, UserNotInitialized } from "../Errors.ts"
+import * as Limits from "../Limits.ts"
 import type { UserId } from "../UserId.ts"
 import type { UserPhone } from "../UserPhone.ts"
 import { type Commit, type Details, type RecordedAnswer, UserStore } from "../UserStore.ts"
@@ -22,6 +23,13 @@ export class LostRace extends Schema.TaggedError<LostRace>()("LostRace", {}) {}
 
 /** How often a lost race is run again. */
 const maxRetries = 10
+
+/** The limits in force, provided that the store can count what they limit. */
+export const limitsInForce = Effect.gen(function*() {
+  const limits = yield* Limits.Limits
+  const store = yield* UserStore
+  return Limits.needCounters(limits) && !store.counts ? yield* new Limits.StoreCannotCount() : limits
+})
 
 /** The user that a command is on, as it is now, and whether the caller is that user. */
 export interface Target {

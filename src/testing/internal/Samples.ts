@@ -27,6 +27,7 @@ export const codeFor = (now: DateTime.Utc): CodeRecord => ({
   number: "fingerprint",
   digest: "digest",
   keyId: "key",
+  sent: true,
   createdAt: now,
   expiresAt: DateTime.add(now, { minutes: 10 })
 })
@@ -61,7 +62,7 @@ export const settingNumber = (before: UserPhone, number: PhoneNumber, now: DateT
   const code = codeFor(now)
   const decision = decideSetPhone(
     before,
-    { number, fingerprint: code.number, proof: { record: code, deliver: "Send" } },
+    { number, fingerprint: code.number, proof: code },
     { now, limits: Limits.off, bySelf: false, chance: 0 }
   )
   if (decision._tag === "Failure") throw new Error("a sample must change the number")

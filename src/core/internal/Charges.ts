@@ -1,0 +1,52 @@
+/**
+ * Which counters a command charges. A number appears in a counter's name as its fingerprint only.
+ *
+ * Those who have proven a number count apart from those who have not, so that strangers cannot lock its owner out.
+ */
+import type * as DateTime from "effect/DateTime"
+import type { Charge, Limits } from "../Limits.ts"
+import type { CodeRecord, UserPhone } from "../UserPhone.ts"
+
+/** What it costs to send a user a code to the number with this fingerprint. */
+export const forCode = (
+  { codesPerNumber, codesPerUser }: Limits,
+  user: UserPhone,
+  number: string,
+  at: DateTime.Utc
+): ReadonlyArray<Charge> => [
+  ...(codesPerNumber === "off" ? [] : [{
+    counter: `codes/${whose(user, number)}`,
+    reason: "CODES_PER_NUMBER",
+    at,
+    windows: codesPerNumber
+  }]),
+  ...(codesPerUser === "off" ? [] : [{
+    counter: `codes/user/${user.userId}`,
+    reason: "CODES_PER_USER",
+    at,
+    windows: codesPerUser
+  }])
+]
+
+/**
+ * What a guess costs that was compared with these codes, the pending one first. A right one costs nothing, but needs the
+ * room that a wrong one takes: else it would be told from a wrong one at a full counter, where guesses are refused for free.
+ *
+ * Codes that were only returned do not count: they went to a caller who holds `user.write`, not to the number.
+ */
+export const forGuess = (
+  { wrongGuessesPerNumber: window }: Limits,
+  user: UserPhone,
+  { codes, right }: { readonly codes: readonly [CodeRecord, ...Array<CodeRecord>]; readonly right: boolean },
+  at: DateTime.Utc
+): ReadonlyArray<Charge> =>
+  window === "off" || !codes.some(({ sent }) => sent) ? [] : [{
+    counter: `wrong-guesses/${whose(user, codes[0].number)}`,
+    reason: "WRONG_GUESSES_PER_NUMBER",
+    at,
+    windows: [window],
+    ...(right && { checkOnly: true })
+  }]
+
+const whose = ({ proven }: UserPhone, number: string): string =>
+  proven === number ? `holders-of-number/${number}` : `number/${number}`

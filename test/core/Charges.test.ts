@@ -1,0 +1,101 @@
+/** Which counters codes and guesses charge, and whose number it is. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration } from "effect"
+import * as Charges from "../../src/core/internal/Charges.ts"
+import * as Limits from "../../src/core/Limits.ts"
+import type { CodeRecord } from "../../src/core/UserPhone.ts"
+import { assertSame } from "../../src/testing/internal/Same.ts"
+import { at, code, fingerprint, registered, returned } from "../fixtures/Aggregate.ts"
+
+const number = fingerprint("1")
+const holder = { ...registered, proven: number }
+const others = { ...registered, proven: fingerprint("2") }
+const codes = [code("c", at(0))] as const
+const window = { max: 10, within: Duration.hours(24) }
+
+const counters = (charges: ReadonlyArray<Limits.Charge>) => charges.map(({ counter }) => counter)
+
+describe("Charges", () => {
+  it("count a code for its number and for its user", () => {
+    assertSame(Charges.forCode(Limits.defaults, registered, number, at(7)), [
+      {
+        counter: `codes/number/${number}`,
+        reason: "CODES_PER_NUMBER",
+        at: at(7),
+        windows: [
+          { max: 5, within: Duration.minutes(10) },
+          { max: 10, within: Duration.hours(1) },
+          { max: 20, within: Duration.hours(24) }
+        ]
+      },
+      {
+        counter: `codes/user/${registered.userId}`,
+        reason: "CODES_PER_USER",
+        at: at(7),
+        windows: [{ max: 20, within: Duration.hours(24) }]
+      }
+    ])
+  })
+
+  it("count a wrong guess for the number of its code", () => {
+    assertSame(Charges.forGuess(Limits.defaults, registered, { codes, right: false }, at(0)), [{
+      counter: `wrong-guesses/number/${number}`,
+      reason: "WRONG_GUESSES_PER_NUMBER",
+      at: at(0),
+      windows: [window]
+    }])
+  })
+
+  it("ask of a right guess the room that a wrong one would take, and no more", () => {
+    for (const user of [registered, holder]) {
+      const [right, wrong] = [true, false].map((right) =>
+        Charges.forGuess(Limits.defaults, user, { codes, right }, at(0))
+      )
+      assertSame(right, wrong!.map((charge) => ({ ...charge, checkOnly: true })))
+    }
+  })
+
+  it("count who has proven the number apart from all others", () => {
+    for (const right of [true, false]) {
+      const counterFor = (user: typeof registered) =>
+        counters(Charges.forGuess(Limits.defaults, user, { codes, right }, at(0)))
+      assertSame(counterFor(holder), [`wrong-guesses/holders-of-number/${number}`])
+      for (const user of [registered, others]) assertSame(counterFor(user), [`wrong-guesses/number/${number}`])
+    }
+    const counterFor = (user: typeof registered) => counters(Charges.forCode(Limits.defaults, user, number, at(0)))[0]
+    assert.strictEqual(counterFor(holder), `codes/holders-of-number/${number}`)
+    for (const user of [registered, others]) assert.strictEqual(counterFor(user), `codes/number/${number}`)
+  })
+
+  it("count guesses at codes that were sent, not at those that were returned", () => {
+    const [sent, given] = [code("c", at(0)), returned("d", at(0))]
+    const charged = (codes: readonly [CodeRecord, ...Array<CodeRecord>]) =>
+      Charges.forGuess(Limits.defaults, registered, { codes, right: false }, at(0)).length
+    assert.deepStrictEqual([charged([sent]), charged([given]), charged([sent, given]), charged([given, sent])], [
+      1,
+      0,
+      1,
+      1
+    ])
+  })
+
+  it("count nothing where a limit is off", () => {
+    assertSame(Charges.forCode(Limits.off, registered, number, at(0)), [])
+    const { codesPerNumber, codesPerUser } = Limits.defaults
+    for (
+      const [limit, reason] of [[{ codesPerNumber }, "CODES_PER_NUMBER"], [{ codesPerUser }, "CODES_PER_USER"]] as const
+    ) {
+      const charges = Charges.forCode({ ...Limits.off, ...limit }, registered, number, at(0))
+      assertSame(charges.map((charge) => charge.reason), [reason])
+    }
+    assertSame(Charges.forGuess(Limits.off, registered, { codes, right: false }, at(0)), [])
+  })
+
+  it("need a store with counters for any one of their limits", () => {
+    assert.isFalse(Limits.needCounters(Limits.off))
+    const { codesPerNumber, codesPerUser, wrongGuessesPerNumber } = Limits.defaults
+    for (const limit of [{ codesPerNumber }, { codesPerUser }, { wrongGuessesPerNumber }]) {
+      assert.isTrue(Limits.needCounters({ ...Limits.off, ...limit }))
+    }
+  })
+})
