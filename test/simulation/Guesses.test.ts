@@ -175,6 +175,22 @@ describe("one number in any 24 hours", () => {
       assert.deepStrictEqual(measured(looksOf(looks, strangers)), ofNumber)
     }).pipe(inWorld()))
 
+  it.effect("is guessed at by each user as often as that user may, where a host delivers the codes itself", () =>
+    Effect.gen(function*() {
+      const { guess, haveReturned, looks } = yield* World
+      const users = yield* accounts(5)
+      for (const user of users) {
+        for (let code = 0; code < 3; code++) {
+          yield* haveReturned(user, victim)
+          for (let i = 0; i < 5; i++) yield* guess(user)
+        }
+      }
+      assert.isTrue(Document.says(`for N users who ask, it is N × ${looks.length / users.length} guesses a day`))
+      // They take no room from the guesses at codes that are sent.
+      yield* run([guesser(yield* accounts(1), victim, onlyPairs)], 1 * days)
+      assert.strictEqual(looks.length, users.length * ofUser.guesses + ofNumber.guesses)
+    }).pipe(inWorld()))
+
   it.effect("would be guessed at seven times as much without the limit per number", () =>
     Effect.gen(function*() {
       const { looks } = yield* World

@@ -27,6 +27,12 @@ describe("the table of limits", () => {
     }
   })
 
+  it("says what the server's page says", () => {
+    const told = rows.map((row) => [row["name in `LIMITS`"], row["default"], `${row["HTTP"]} ${row["reason"]}`])
+    const others = Document.table("Limits", "server")
+    assert.deepStrictEqual(told, others.map((row) => [row["name"], row["default"], row["who meets it is told"]]))
+  })
+
   it.effect("has the reason, the HTTP status and the gRPC code of every refusal", () =>
     Effect.gen(function*() {
       const { guess, newAccount, refusals, send } = yield* World

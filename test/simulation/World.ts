@@ -58,6 +58,8 @@ export class World extends Context.Service<World, {
   readonly newAccount: Effect.Effect<Account>
   /** Causes a code to be sent, by setting the number or asking for another code. */
   readonly send: (account: Account, number: string) => Effect.Effect<Attempt>
+  /** Has the host return a code for the number, as one does that delivers codes itself. */
+  readonly haveReturned: (account: Account, number: string) => Effect.Effect<void>
   /** Guesses wrong; `Done` when the guess was looked at. */
   readonly guess: (account: Account) => Effect.Effect<Attempt>
   /** Enters a code that the attacker knows, and answers whether it was right. */
@@ -144,6 +146,16 @@ const make = Effect.gen(function*() {
     delete account.number
   })
 
+  const hostSets = Effect.fnUntraced(
+    function*({ userId }: Account, number: string, how: "ReturnCode" | "AlreadyVerified") {
+      const { setPhone } = yield* SetPhone.SetPhone
+      yield* setPhone({ userId, phone: Redacted.make(number), verification: { _tag: how } }).pipe(
+        Effect.provideService(Actor.Actor, host),
+        Effect.orDie
+      )
+    }
+  )
+
   const guess = Effect.fnUntraced(function*(account: Account) {
     const before = comparisons.count
     const error = yield* Effect.flip(verify(account, wrongCode(guesses++))).pipe(
@@ -165,6 +177,11 @@ const make = Effect.gen(function*() {
       return account
     }).pipe(Effect.provideContext(services)),
     send: (account, number) => Effect.provideContext(send(account, number), services),
+    haveReturned: Effect.fnUntraced(function*(account, number) {
+      yield* remove(account)
+      yield* hostSets(account, number, "ReturnCode")
+      account.number = number
+    }, Effect.provideContext(services)),
     guess: (account) => Effect.provideContext(guess(account), services),
     enter: (account, code) =>
       verify(account, code).pipe(
@@ -175,12 +192,7 @@ const make = Effect.gen(function*() {
       ),
     remove: (account) => Effect.provideContext(remove(account), services),
     hold: Effect.fnUntraced(function*(account, number) {
-      const { setPhone } = yield* SetPhone.SetPhone
-      const phone = Redacted.make(number)
-      yield* setPhone({ userId: account.userId, phone, verification: { _tag: "AlreadyVerified" } }).pipe(
-        Effect.provideService(Actor.Actor, host),
-        Effect.orDie
-      )
+      yield* hostSets(account, number, "AlreadyVerified")
       yield* remove(account)
     }, Effect.provideContext(services)),
     looks,
