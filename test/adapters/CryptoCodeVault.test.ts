@@ -89,7 +89,7 @@ for (const [name, layer] of Object.entries(runtimes)) {
           }
         }
         const made = yield* before.digest(code, binding)
-        assert.deepStrictEqual(
+        assertSame(
           yield* Effect.flip(after.matches(code, made, binding)),
           new CodeVault.UnknownKey({ keyId: "old" })
         )

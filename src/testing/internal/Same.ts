@@ -1,5 +1,6 @@
 /**
- * Deep equality that also looks into `Redacted` values, which Vitest's own takes for equal whatever they hide.
+ * Deep equality that also looks into `Redacted` values and errors. Vitest's own takes two `Redacted` for equal whatever
+ * they hide, and two errors of one message whatever else they carry.
  */
 import { assert } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
@@ -10,8 +11,12 @@ export const assertSame = (actual: unknown, expected: unknown): void =>
 const revealed = (value: unknown): unknown => {
   if (Redacted.isRedacted(value)) return { redacted: Redacted.value(value) }
   if (Array.isArray(value)) return value.map(revealed)
+  if (value instanceof Error) return { error: value.name, message: value.message, ...revealedMembers(value) }
   if (typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
-    return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, revealed(member)]))
+    return revealedMembers(value)
   }
   return value
 }
+
+const revealedMembers = (value: object) =>
+  Object.fromEntries(Object.entries(value).map(([key, member]) => [key, revealed(member)]))
