@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config"
 // that was printed or logged fails the run.
 export default defineConfig({
   test: {
+    include: ["test/**/*.test.ts"],
     globalSetup: "test/fixtures/globalSetup.ts",
     reporters: [
       "default",
