@@ -15,6 +15,6 @@ export default {
   ignorePatterns: [".data", "dist", "reports"],
   tempDirName: ".stryker-tmp",
   cleanTempDir: "always",
-  reporters: ["clear-text", "json", "html"],
+  reporters: ["progress", "clear-text", "json", "html"],
   thresholds: { high: 100, low: 95, break: 90 }
 }
