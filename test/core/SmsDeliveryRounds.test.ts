@@ -1,0 +1,298 @@
+/** The delivery worker's rounds: what it takes and when, what it makes texts from, and what it tells its operator. */
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Deferred, Duration, Effect, Fiber, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
+import * as Memory from "../../src/adapters/Memory.ts"
+import {
+  CodeVault,
+  Errors,
+  Outbox,
+  PhoneNumber,
+  SmsDelivery,
+  SmsNotifier,
+  SmsText,
+  UserId
+} from "../../src/core/index.ts"
+import { assertSame } from "../../src/testing/internal/Same.ts"
+import { record } from "../fixtures/Telemetry.ts"
+
+const recipient = Redacted.make(PhoneNumber.E164.make("+41791112233"))
+const code = Redacted.make("314159")
+const down = new Errors.Unavailable({ cause: "down" })
+
+/** A sealed message, and an outbox that always hands it out and takes every settlement. */
+const oneMessage = Effect.gen(function*() {
+  const vault = yield* CodeVault.CodeVault
+  const memory = yield* Outbox.Outbox
+  const now = yield* DateTime.now
+  const binding = { messageId: crypto.randomUUID(), userId: UserId.UserId.make("ada"), codeId: crypto.randomUUID() }
+  const box = yield* vault.seal({ kind: "code", recipient, code }, binding)
+  const message: Outbox.ClaimedMessage = {
+    ...binding,
+    ...box,
+    kind: "code",
+    createdAt: now,
+    expiresAt: DateTime.add(now, { minutes: 10 }),
+    leaseToken: "lease",
+    attempts: 0
+  }
+  const settled: Array<Outbox.Settlement> = []
+  const outboxOf = (claimed: Outbox.ClaimedMessage) =>
+    Outbox.Outbox.of({
+      ...memory,
+      claim: () => Effect.succeed([claimed]),
+      settle: (_, settlement) => Effect.sync(() => settled.push(settlement) > 0)
+    })
+  return { message, settled, outboxOf }
+})
+
+const notifier = (send: SmsNotifier.SmsNotifier["Service"]["send"]) => SmsNotifier.SmsNotifier.of({ send })
+const sending = notifier(() => Effect.succeed("receipt"))
+const failing = (reason: SmsNotifier.SmsNotSent["reason"]) =>
+  notifier(() => Effect.fail(new SmsNotifier.SmsNotSent({ reason })))
+
+/** A worker over this outbox and this notifier, to be run by hand. */
+const workerOf = (
+  outbox: Outbox.Outbox["Service"],
+  send: SmsNotifier.SmsNotifier["Service"],
+  options?: SmsDelivery.SmsDeliveryOptions
+) =>
+  SmsDelivery.make(options).pipe(
+    Effect.provideService(Outbox.Outbox, outbox),
+    Effect.provideService(SmsNotifier.SmsNotifier, send)
+  )
+
+const layers = Layer.merge(Memory.layerPorts, SmsText.layerEnglish)
+
+describe("SmsDelivery's texts", () => {
+  const inputs = (body: "code" | "notice", language?: string, host?: string) =>
+    Effect.gen(function*() {
+      const { message, outboxOf } = yield* oneMessage
+      const vault = yield* CodeVault.CodeVault
+      const box = yield* vault.seal(
+        body === "code" ? { kind: "code", recipient, language, code } : { kind: "notice", recipient, language },
+        message
+      )
+      const rendered: Array<SmsText.SmsTextInput> = []
+      const { deliverDue } = yield* workerOf(outboxOf({ ...message, ...box }), sending, { host }).pipe(
+        Effect.provideService(SmsText.SmsText, {
+          render: (input) => {
+            rendered.push(input)
+            return Effect.succeed(Redacted.make("text"))
+          }
+        })
+      )
+      yield* deliverDue
+      return rendered
+    })
+
+  it.effect("are made from the code, its time, the user's language and the host", () =>
+    Effect.gen(function*() {
+      assertSame(yield* inputs("code", "de", "example.com"), [
+        { kind: "code", code, minutes: 10, language: "de", host: "example.com" }
+      ])
+      assertSame(yield* inputs("code"), [{ kind: "code", code, minutes: 10, language: undefined, host: undefined }])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("say nothing of a code in a notice", () =>
+    Effect.gen(function*() {
+      assertSame(yield* inputs("notice", "de", "example.com"), [
+        { kind: "notice", language: "de", host: "example.com" }
+      ])
+      assertSame(yield* inputs("notice"), [{ kind: "notice", language: undefined, host: undefined }])
+    }).pipe(Effect.provide(layers)))
+})
+
+describe("SmsDelivery's records", () => {
+  it.effect("tell of a message that is given up, and are silent on one that is sent, tried again or released", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf } = yield* oneMessage
+      const { layer, logs } = record()
+      const permanent = failing(new SmsNotifier.Permanent({ code: "21211" }))
+      const transient = failing(new SmsNotifier.Transient({ cause: "down" }))
+      for (const send of [sending, transient, permanent]) {
+        const { deliverDue } = yield* workerOf(outboxOf(message), send)
+        yield* Effect.provide(deliverDue, layer)
+      }
+      const { deliverDue } = yield* workerOf(outboxOf({ ...message, keyId: "newer" }), sending)
+      yield* Effect.provide(deliverDue, layer)
+      assert.deepStrictEqual(logs, [["Error", "an SMS is given up", "permanent: 21211", message.messageId]])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("tell of a bug by its kind, without what it said", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf } = yield* oneMessage
+      const { layer, logs } = record()
+      for (const bug of [new RangeError("+41791112233"), "+41791112233"]) {
+        const { deliverDue } = yield* workerOf(outboxOf(message), notifier(() => Effect.die(bug)))
+        yield* Effect.provide(deliverDue, layer)
+      }
+      assert.deepStrictEqual(logs, [
+        ["Error", "an SMS met a bug", "RangeError", message.messageId],
+        ["Error", "an SMS met a bug", "string", message.messageId]
+      ])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("warn of a lease that was lost before the message was settled", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf } = yield* oneMessage
+      const { layer, logs } = record()
+      const lost = Outbox.Outbox.of({ ...outboxOf(message), settle: () => Effect.succeed(false) })
+      const { deliverDue } = yield* workerOf(lost, sending)
+      assert.strictEqual(yield* Effect.provide(deliverDue, layer), 1)
+      assert.deepStrictEqual(logs, [["Warn", "an SMS lost its lease before it was settled", message.messageId]])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("tell of a message that could not be settled for a quarter of its lease", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf } = yield* oneMessage
+      const { layer, logs } = record()
+      const tries: Array<number> = []
+      const tried = yield* Deferred.make<void>()
+      const unreachable = Outbox.Outbox.of({
+        ...outboxOf(message),
+        settle: () =>
+          Effect.gen(function*() {
+            tries.push((yield* DateTime.now).epochMilliseconds)
+            yield* Deferred.succeed(tried, undefined)
+            return yield* down
+          })
+      })
+      const { deliverDue } = yield* workerOf(unreachable, sending, { lease: "10 seconds" })
+      const round = yield* Effect.forkChild(Effect.provide(deliverDue, layer))
+      yield* Deferred.await(tried)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* Fiber.join(round), 1)
+      assert.deepStrictEqual(tries, [0, 1000, 2000, 3000])
+      assert.deepStrictEqual(logs, [["Error", "an SMS could not be settled", message.messageId]])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("trace a message by its id and how often it was tried", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf } = yield* oneMessage
+      const { layer, spans } = record()
+      const { deliverDue } = yield* workerOf(outboxOf({ ...message, attempts: 3 }), sending)
+      yield* Effect.provide(deliverDue, layer)
+      assert.deepStrictEqual(spans.map(({ attributes, name }) => [name, Object.fromEntries(attributes)]), [
+        ["SmsDelivery.handle", { messageId: message.messageId, attempts: 3 }]
+      ])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("say why a message is tried again or given up", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf, settled } = yield* oneMessage
+      for (const maxAttempts of [10, 1]) {
+        const throttled = failing(new SmsNotifier.Throttled({}))
+        const { deliverDue } = yield* workerOf(outboxOf(message), throttled, { maxAttempts })
+        yield* deliverDue
+      }
+      assert.deepStrictEqual(settled, [
+        { _tag: "Retry", at: DateTime.makeUnsafe(1000), reason: "throttled" },
+        { _tag: "Dead", reason: "attempts spent: throttled" }
+      ])
+    }).pipe(Effect.provide(layers)))
+})
+
+describe("SmsDelivery's rounds", () => {
+  it.effect("take sixteen messages for a minute, or as many for as long as is set", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf } = yield* oneMessage
+      const claims: Array<unknown> = []
+      const recording = Outbox.Outbox.of({
+        ...outboxOf(message),
+        claim: ({ lease, limit, now }) => {
+          claims.push({ now: now.epochMilliseconds, limit, lease: Duration.toSeconds(lease) })
+          return Effect.succeed([])
+        }
+      })
+      for (const options of [undefined, { concurrency: 2, lease: "10 seconds" }] as const) {
+        const { deliverDue } = yield* workerOf(recording, sending, options)
+        assert.strictEqual(yield* deliverDue, 0)
+      }
+      assert.deepStrictEqual(claims, [{ now: 0, limit: 16, lease: 60 }, { now: 0, limit: 2, lease: 10 }])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("hand over as many messages at once as they may take", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf, settled } = yield* oneMessage
+      const [two, open] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      let [inHand, most] = [0, 0]
+      const slow = notifier(() =>
+        Effect.gen(function*() {
+          most = Math.max(most, ++inHand)
+          if (inHand === 2) yield* Deferred.succeed(two, undefined)
+          yield* Deferred.await(open)
+          inHand--
+          return undefined
+        })
+      )
+      const full = Outbox.Outbox.of({
+        ...outboxOf(message),
+        claim: () => Effect.succeed([message, message, message, message])
+      })
+      const { deliverDue } = yield* workerOf(full, slow, { concurrency: 2 })
+      const round = yield* Effect.forkChild(deliverDue)
+      yield* Deferred.await(two)
+      yield* Deferred.succeed(open, undefined)
+      assert.strictEqual(yield* Fiber.join(round), 4)
+      assert.strictEqual(settled.length, 4)
+      assert.strictEqual(most, 2)
+    }).pipe(Effect.provide(layers)))
+
+  /** When a worker claims, in milliseconds, while it meets these claims one after the other and finds nothing after that. */
+  const claimTimes = (
+    claims: ReadonlyArray<"one" | "none" | "down">,
+    options: SmsDelivery.SmsDeliveryOptions,
+    adjust: Duration.Input
+  ) =>
+    Effect.gen(function*() {
+      const { message, outboxOf } = yield* oneMessage
+      const times: Array<number> = []
+      const lastMessage = yield* Deferred.make<void>()
+      const outbox = Outbox.Outbox.of({
+        ...outboxOf(message),
+        claim: ({ now }) =>
+          Effect.gen(function*() {
+            const claim = claims[times.length]
+            times.push(now.epochMilliseconds)
+            if (times.length > claims.lastIndexOf("one") + 1) yield* Deferred.succeed(lastMessage, undefined)
+            if (claim === "down") return yield* down
+            return claim === "one" ? [message] : []
+          })
+      })
+      yield* Layer.build(
+        SmsDelivery.layer(options).pipe(
+          Layer.provide(Layer.succeed(Outbox.Outbox, outbox)),
+          Layer.provide(Layer.succeed(SmsNotifier.SmsNotifier, sending))
+        )
+      )
+      yield* Deferred.await(lastMessage)
+      yield* TestClock.adjust(adjust)
+      return times
+    })
+
+  it.effect("follow at once on one that had a message, and after a pause on one that had none", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* claimTimes(["one", "one"], {}, "1 second"), [0, 0, 0, 250, 500, 750, 1000])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("pause for as long as is set, also if that is longer than after failures", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* claimTimes([], { pollInterval: "400 millis" }, "1 second"), [0, 400, 800])
+      assert.deepStrictEqual(yield* claimTimes([], { pollInterval: "8 seconds" }, "10 seconds"), [1000, 9000])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("pause twice as long after each failure, up to five seconds, and tell of the first and of the recovery", () => {
+    const { layer, logs } = record()
+    return Effect.gen(function*() {
+      const failures = Array.from({ length: 6 }, () => "down" as const)
+      const times = yield* claimTimes([...failures, "none", "down"], {}, "18500 millis")
+      assert.deepStrictEqual(times, [0, 500, 1500, 3500, 7500, 12500, 17500, 17750, 18250, 18500])
+      const told: typeof logs = [["Error", "the outbox cannot be worked on"], [
+        "Info",
+        "the outbox can be reached again"
+      ]]
+      assert.deepStrictEqual(logs, [...told, ...told])
+    }).pipe(Effect.provide(layer), Effect.provide(layers))
+  })
+})
