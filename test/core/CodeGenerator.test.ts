@@ -52,6 +52,8 @@ describe("CodeGenerator", () => {
       "the alphabet must not contain spaces or control characters"
     ],
     ["codes longer than the wire takes", { length: 21 }, "the length must be a whole number from 1 to 20"],
+    ["codes without characters", { length: 0 }, "the length must be a whole number from 1 to 20"],
+    ["codes of one character", { length: 1 }, "there must be at least 1000000 different codes"],
     ["a length that is no whole number", { length: 6.5 }, "the length must be a whole number from 1 to 20"],
     ["a lifetime over a day", { lifetime: "25 hours" }, "the lifetime must be more than nothing and at most a day"],
     ["no lifetime", { lifetime: 0 }, "the lifetime must be more than nothing and at most a day"]
@@ -61,6 +63,7 @@ describe("CodeGenerator", () => {
       Effect.gen(function*() {
         const error = yield* Effect.flip(draw({ ...strong, ...change }, 1))
         assert.strictEqual(error.rule, rule)
+        assert.strictEqual(error.message, `code format refused: ${rule}`)
       }))
   }
 
@@ -121,4 +124,15 @@ describe("CodeGenerator", () => {
     }))
 
   it.effect("takes a million codes and a lifetime of a day", () => draw({ ...strong, lifetime: "1 day" }, 1))
+
+  it.effect("makes codes of twenty characters, and no longer ones", () =>
+    Effect.gen(function*() {
+      for (const code of yield* draw({ ...strong, length: 20 }, 10)) assert.match(code, /^\d{20}$/)
+    }))
+
+  it.effect("hides its codes where they are printed", () =>
+    Effect.gen(function*() {
+      const { next } = yield* CodeGenerator.CodeGenerator
+      assert.strictEqual(String(yield* next), "<redacted:code>")
+    }).pipe(Effect.provide(CodeGenerator.layer(strong).pipe(Layer.provide(SecureRandom.layerWebCrypto)))))
 })

@@ -31,6 +31,13 @@ describe("PhoneNumber", () => {
     ["079 111 22 33", mobile, "NoCountryCode"],
     ["12", { ...mobile, defaultRegion: "CH" }, "NotValid"],
     ["abc", { ...mobile, defaultRegion: "CH" }, "NotANumber"],
+    ["+999123456", mobile, "NotANumber"],
+    ["x+41791112233y", mobile, "NoCountryCode"],
+    [" tel:+41-79-111-22-33 ", mobile, "+41791112233"],
+    ["TEL:+41791112233", mobile, "+41791112233"],
+    ["tel:079 111 22 33", { ...mobile, defaultRegion: "CH" }, "NotANumber"],
+    ["\u202A+41 79 111 22 33\u202C", mobile, "+41791112233"],
+    ["\uFF0B41791112233", mobile, "+41791112233"],
     ["+41443643533", mobile, "TypeRefused"],
     ["+41443643533", { ...mobile, accept: "valid" }, "+41443643533"],
     ["+41900123456", { ...mobile, accept: "valid" }, "TypeRefused"],
@@ -45,6 +52,8 @@ describe("PhoneNumber", () => {
     ["+41791112233", { ...mobile, regions: ["CH", "LI"] }, "+41791112233"],
     ["+4915123456789", { ...mobile, regions: ["CH", "LI"] }, "RegionRefused"],
     ["+41791112233", { ...mobile, regions: [] }, "RegionRefused"],
+    ["+14165550123", { ...mobile, regions: ["CA"] }, "+14165550123"],
+    ["+14165550123", { ...mobile, regions: ["US"] }, "RegionRefused"],
     ["+881612345678", { ...anything, regions: ["CH"] }, "RegionRefused"],
     ["+4915123456789", { accept: "parsable", regions: ["CH"] }, "RegionRefused"],
     ["+447700900123", { accept: "parsable", regions: ["GB"] }, "+447700900123"]
@@ -107,12 +116,35 @@ describe("PhoneNumber", () => {
       })
   )
 
+  it.effect("is a plus sign and 2 to 15 digits, the first of them not zero, and nothing around it", () =>
+    Effect.gen(function*() {
+      const decode = Schema.decodeEffect(PhoneNumber.E164)
+      for (const text of ["+12", "+41791112233", "+123456789012345"]) {
+        assert.strictEqual<string>(yield* decode(text), text)
+      }
+      for (const text of ["+1", "+1234567890123456", "+0791112233", "41791112233", "x+41791112233", "+41791112233x"]) {
+        assert.include((yield* Effect.flip(decode(text))).message, "a phone number in E.164 form")
+      }
+    }))
+
+  it.effect("has to be a mobile number of any region unless the host says otherwise", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* PhoneNumber.PhonePolicy, { accept: "mobile", regions: "all" })
+    }))
+
+  it("knows regions by their two capitals", () => {
+    for (const text of ["CH", "US", "GG"]) assert.isTrue(PhoneNumber.isRegion(text))
+    for (const text of ["ch", "CHE", "XX", "", "001"]) assert.isFalse(PhoneNumber.isRegion(text))
+  })
+
   it("masks all but the first three and the last four characters", () => {
     const mask = (text: string) => PhoneNumber.mask(Redacted.make(PhoneNumber.E164.make(text)))
     assert.strictEqual(mask("+41791234567"), "+41•••••4567")
     assert.strictEqual(mask("+123456789012345"), "+12•••••••••2345")
     assert.strictEqual(mask("+4112"), "+41••")
     assert.strictEqual(mask("+41123"), "+41•••")
+    assert.strictEqual(mask("+411234"), "+41••••")
+    assert.strictEqual(mask("+4112345"), "+41•2345")
     assert.strictEqual(mask("+12"), "+••")
   })
 })
