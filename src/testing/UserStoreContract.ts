@@ -1,19 +1,28 @@
 /**
- * The contract of the `UserStore` port as a test suite. A host with a users table of its own runs it against its store.
+ * The contract of the `UserStore` port as a test suite. A host with a users table of its own runs it against its store, and
+ * `CountersContract` too if that counts.
  */
 import { assert, layer } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import type { Charge } from "../core/Limits.ts"
-import { Outbox } from "../core/Outbox.ts"
+import type { Outbox } from "../core/Outbox.ts"
 import { OrganizationId } from "../core/UserId.ts"
 import type { UserPhone } from "../core/UserPhone.ts"
 import { Users } from "../core/Users.ts"
-import { type Commit, type IdempotentRequest, UserStore } from "../core/UserStore.ts"
+import { type Commit, UserStore } from "../core/UserStore.ts"
 import { assertSame } from "./internal/Same.ts"
-import { committed, folded, newUserId, numberOf, register, settingNumber } from "./internal/Samples.ts"
+import {
+  charge,
+  committed,
+  folded,
+  messagesOf,
+  newUserId,
+  numberOf,
+  register,
+  request,
+  settingNumber
+} from "./internal/Samples.ts"
 
 /**
  * @category suites
@@ -117,120 +126,6 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         assert.strictEqual((yield* store.load(registered.userId))?.language, "fr")
       }))
 
-    it.effect("charges counters up to their limit, then says until when, and leaves no trace", () =>
-      Effect.gen(function*() {
-        const store = yield* UserStore
-        const now = yield* DateTime.now
-        const counter = `number/${newUserId()}`
-        for (const age of [50, 40]) {
-          const user = yield* register()
-          yield* Effect.flatMap(
-            store.commit({
-              ...settingNumber(user, numberOf(1), now),
-              charges: [charge(counter, DateTime.subtract(now, { seconds: age }))]
-            }),
-            committed
-          )
-        }
-        const user = yield* register()
-        const free = `free/${user.userId}`
-        const change: Commit = {
-          ...settingNumber(user, numberOf(1), now),
-          charges: [charge(free, now), charge(counter, now)],
-          idempotency: request(`limited/${user.userId}`, now)
-        }
-        assertSame(yield* store.commit(change), {
-          _tag: "LimitReached",
-          reason: "TEST_LIMIT",
-          until: DateTime.add(now, { seconds: 10 })
-        })
-        yield* noTraceOf(user, change)
-
-        const later = DateTime.add(now, { seconds: 10 })
-        yield* Effect.flatMap(store.commit({ ...change, charges: [charge(counter, later)] }), committed)
-        const other = yield* register()
-        assert.strictEqual(
-          (yield* store.commit({ ...settingNumber(other, numberOf(1), now), charges: [charge(free, now)] }))._tag,
-          "Committed"
-        )
-      }))
-
-    it.effect("names the full counter that has room last", () =>
-      Effect.gen(function*() {
-        const store = yield* UserStore
-        const now = yield* DateTime.now
-        const fill = Effect.fnUntraced(function*(counter: string, secondsAgo: number) {
-          const user = yield* register()
-          const at = DateTime.subtract(now, { seconds: secondsAgo })
-          const full = { ...settingNumber(user, numberOf(1), at), charges: [charge(counter, at, 1)] }
-          yield* Effect.flatMap(store.commit(full), committed)
-          return { ...charge(counter, now, 1), reason: counter }
-        })
-        const [early, late] = [yield* fill(`early/${newUserId()}`, 40), yield* fill(`late/${newUserId()}`, 10)]
-        const room = charge(`room/${newUserId()}`, now, 1)
-        for (const charges of [[early, late, room], [room, late, early], [late, room, early]]) {
-          const user = yield* register()
-          assertSame(yield* store.commit({ ...settingNumber(user, numberOf(2), now), charges }), {
-            _tag: "LimitReached",
-            reason: late.counter,
-            until: DateTime.add(now, { seconds: 50 })
-          })
-        }
-      }))
-
-    it.effect("counts again what is charged after a counter has been empty for long", () =>
-      Effect.gen(function*() {
-        const store = yield* UserStore
-        const now = yield* DateTime.now
-        const counter = `empty/${newUserId()}`
-        for (const days of [-3, -2, -1]) {
-          const at = DateTime.add(now, { days })
-          for (const expected of ["Committed", "LimitReached"]) {
-            const user = yield* register()
-            const change = { ...settingNumber(user, numberOf(1), at), charges: [charge(counter, at, 1)] }
-            assert.strictEqual((yield* store.commit(change))._tag, expected)
-          }
-        }
-      }))
-
-    it.effect("asks a counter for room without taking it where a charge only checks, and leaves no trace when full", () =>
-      Effect.gen(function*() {
-        const store = yield* UserStore
-        const now = yield* DateTime.now
-        const counter = `checked/${newUserId()}`
-        const commit = Effect.fnUntraced(function*(changes: Partial<Charge>) {
-          const user = yield* register()
-          const change = {
-            ...settingNumber(user, numberOf(1), now),
-            charges: [{ ...charge(counter, now), ...changes }]
-          }
-          const result = yield* store.commit(change)
-          if (result._tag !== "Committed") yield* noTraceOf(user, change)
-          return result
-        })
-        const check: Partial<Charge> = { checkOnly: true }
-        const until = DateTime.add(now, { minutes: 1 })
-        const full = { _tag: "LimitReached", reason: "TEST_LIMIT", until }
-        for (const changes of [check, check, check, {}, check, {}]) yield* Effect.flatMap(commit(changes), committed)
-        for (const changes of [check, {}]) assertSame(yield* commit(changes), full)
-        yield* Effect.flatMap(commit({ ...check, at: until }), committed)
-      }))
-
-    it.effect("never goes over a limit, whoever charges it at once", () =>
-      Effect.gen(function*() {
-        const store = yield* UserStore
-        const now = yield* DateTime.now
-        const counter = `shared/${newUserId()}`
-        const users = yield* Effect.replicateEffect(register(), 24)
-        const results = yield* Effect.forEach(users, (user) =>
-          store.commit({
-            ...settingNumber(user, numberOf(3), now),
-            charges: [charge(counter, now), charge(`own/${user.userId}`, now)]
-          }), { concurrency: "unbounded" })
-        assert.strictEqual(results.filter((result) => result._tag === "Committed").length, 2)
-        assert.strictEqual(results.filter((result) => result._tag === "LimitReached").length, 22)
-      }))
-
     it.effect("replays an answer while it is kept, and leaves no trace", () =>
       Effect.gen(function*() {
         const store = yield* UserStore
@@ -260,64 +155,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         yield* Effect.flatMap(store.commit(anew), committed)
         assert.strictEqual((yield* store.recall(idempotency.scope, expired))?.request, "new")
       }))
-
-    it.effect("answers Replayed before LostRace, and LostRace before LimitReached", () =>
-      Effect.gen(function*() {
-        const store = yield* UserStore
-        const now = yield* DateTime.now
-        const registered = yield* register()
-        const full = `full/${registered.userId}`
-        const idempotency = request(full, now)
-        const first: Commit = {
-          ...settingNumber(registered, numberOf(1), now),
-          charges: [charge(full, now, 1)],
-          idempotency
-        }
-        yield* Effect.flatMap(store.commit(first), committed)
-        assert.strictEqual((yield* store.commit(first))._tag, "Replayed")
-        assert.strictEqual((yield* store.commit({ ...first, idempotency: undefined }))._tag, "LostRace")
-        const next = { ...settingNumber(first.after, numberOf(2), now), charges: [charge(full, now, 1)] }
-        assert.strictEqual((yield* store.commit(next))._tag, "LimitReached")
-      }))
   })
-
-const charge = (counter: string, at: DateTime.Utc, max = 2): Charge => ({
-  counter,
-  reason: "TEST_LIMIT",
-  at,
-  windows: [{ max, within: Duration.minutes(1) }]
-})
-
-const request = (scope: string, now: DateTime.Utc): IdempotentRequest => ({
-  scope: `scope/${scope}`,
-  request: "request",
-  keptUntil: DateTime.add(now, { hours: 24 })
-})
-
-/** The ids of a user's messages that are waiting; they are settled on the way. */
-const messagesOf = Effect.fnUntraced(function*({ userId }: UserPhone) {
-  const outbox = yield* Outbox
-  const now = DateTime.add(yield* DateTime.now, { hours: 48 })
-  const found: Array<string> = []
-  while (true) {
-    const claimed = yield* outbox.claim({ now, limit: 100, lease: Duration.seconds(30) })
-    if (claimed.length === 0) return found
-    for (const message of claimed) {
-      if (message.userId === userId) found.push(message.messageId)
-      yield* outbox.settle(message, { _tag: "Dropped", reason: "test" })
-    }
-  }
-})
-
-const noTraceOf = Effect.fnUntraced(function*(before: UserPhone, change: Commit) {
-  const store = yield* UserStore
-  assertSame(yield* store.load(before.userId), before)
-  assertSame(yield* store.history(before.userId), [])
-  assertSame(yield* messagesOf(before), [])
-  if (change.idempotency !== undefined) {
-    assert.strictEqual(yield* store.recall(change.idempotency.scope, yield* DateTime.now), undefined)
-  }
-})
 
 const onlyTraceIs = Effect.fnUntraced(function*(before: UserPhone, won: Commit, lost: Commit) {
   const store = yield* UserStore

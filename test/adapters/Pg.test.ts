@@ -1,7 +1,8 @@
 /** The PostgreSQL adapters keep the contracts of their ports. */
-import { OutboxContract, UsersContract, UserStoreContract } from "../../src/testing/index.ts"
+import { CountersContract, OutboxContract, UsersContract, UserStoreContract } from "../../src/testing/index.ts"
 import { layerStores } from "../fixtures/Postgres.ts"
 
 UsersContract.suite("PostgreSQL", layerStores)
 UserStoreContract.suite("PostgreSQL", layerStores)
+CountersContract.suite("PostgreSQL", layerStores)
 OutboxContract.suite("PostgreSQL", layerStores)

@@ -1,17 +1,20 @@
 /**
  * Made-up users, codes, messages and changes that the contract suites work on; every id is new.
  */
+import { assert } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { decideSetPhone } from "../../core/Decision.ts"
 import * as Limits from "../../core/Limits.ts"
-import type { OutboxMessage } from "../../core/Outbox.ts"
+import { Outbox, type OutboxMessage } from "../../core/Outbox.ts"
 import { E164, type PhoneNumber } from "../../core/PhoneNumber.ts"
 import { OrganizationId, UserId } from "../../core/UserId.ts"
 import { type CodeRecord, evolve, type UserPhone } from "../../core/UserPhone.ts"
 import { type NewUser, stateOf, Users } from "../../core/Users.ts"
-import { type Commit, type CommitResult, UserStore } from "../../core/UserStore.ts"
+import { type Commit, type CommitResult, type IdempotentRequest, UserStore } from "../../core/UserStore.ts"
+import { assertSame } from "./Same.ts"
 
 export const organization = OrganizationId.make("acme")
 
@@ -78,3 +81,44 @@ export const folded = Effect.fnUntraced(function*(registered: UserPhone) {
 /** Fails unless the commit was done. */
 export const committed = (result: CommitResult) =>
   result._tag === "Committed" ? Effect.succeed(result.details) : Effect.die(new Error(`not committed: ${result._tag}`))
+
+/** A charge of one on a counter that takes `max` a minute. */
+export const charge = (counter: string, at: DateTime.Utc, max = 2): Limits.Charge => ({
+  counter,
+  reason: "TEST_LIMIT",
+  at,
+  windows: [{ max, within: Duration.minutes(1) }]
+})
+
+/** A request that is kept for a day. */
+export const request = (scope: string, now: DateTime.Utc): IdempotentRequest => ({
+  scope: `scope/${scope}`,
+  request: "request",
+  keptUntil: DateTime.add(now, { hours: 24 })
+})
+
+/** The ids of a user's messages that are waiting; they are settled on the way. */
+export const messagesOf = Effect.fnUntraced(function*({ userId }: UserPhone) {
+  const outbox = yield* Outbox
+  const now = DateTime.add(yield* DateTime.now, { hours: 48 })
+  const found: Array<string> = []
+  while (true) {
+    const claimed = yield* outbox.claim({ now, limit: 100, lease: Duration.seconds(30) })
+    if (claimed.length === 0) return found
+    for (const message of claimed) {
+      if (message.userId === userId) found.push(message.messageId)
+      yield* outbox.settle(message, { _tag: "Dropped", reason: "test" })
+    }
+  }
+})
+
+/** Fails unless a change of a user who had just been registered has left nothing behind. */
+export const noTraceOf = Effect.fnUntraced(function*(before: UserPhone, change: Commit) {
+  const store = yield* UserStore
+  assertSame(yield* store.load(before.userId), before)
+  assertSame(yield* store.history(before.userId), [])
+  assertSame(yield* messagesOf(before), [])
+  if (change.idempotency !== undefined) {
+    assert.strictEqual(yield* store.recall(change.idempotency.scope, yield* DateTime.now), undefined)
+  }
+})
