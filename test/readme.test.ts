@@ -1,8 +1,8 @@
 /** The README's first screen does what it says. */
 import { assert, describe, it } from "@effect/vitest"
 import { execFileSync } from "node:child_process"
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join, resolve } from "node:path"
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
 import * as Errors from "../src/core/Errors.ts"
 import * as Status from "../src/http/Status.ts"
 
@@ -22,6 +22,15 @@ describe("the README", () => {
       rmSync(file)
     }
   })
+
+  for (const page of ["README.md", "CONTRIBUTING.md", "docs/server.md", "docs/security.md"]) {
+    it(`and its pages link to what exists: ${page}`, () => {
+      const text = readFileSync(join(root, page), "utf8")
+      for (const [, link] of text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+        assert.isTrue(existsSync(resolve(root, dirname(page), link!)), link)
+      }
+    })
+  }
 
   it("has further examples that run", () => {
     const output = execFileSync(process.execPath, [join(root, "examples/02-prove-a-number.ts")], { encoding: "utf8" })

@@ -3,7 +3,7 @@
  * `codes-per-number=3/10m,20/24h; wait-between-codes=off`.
  */
 import { Duration, Result } from "effect"
-import { Limits } from "effect-user-phone"
+import { type Counters, Limits } from "effect-user-phone"
 
 type Change = Partial<Limits.Limits>
 
@@ -56,7 +56,7 @@ export const durationOf = (text: string): Duration.Duration | undefined => {
   return Duration.seconds(Number(amount) * seconds)
 }
 
-function windowOf(text: string): Limits.Window | undefined {
+function windowOf(text: string): Counters.Window | undefined {
   const [max = "", within = "", ...more] = text.split("/").map((part) => part.trim())
   const duration = durationOf(within)
   if (!/^[1-9]\d{0,5}$/.test(max) || duration === undefined || more.length > 0) return undefined

@@ -4,7 +4,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { fullUntil, longest, remembered } from "../core/Limits.ts"
+import { fullUntil, longest, remembered } from "../core/Counters.ts"
 import { type Commit, type CommitResult, type Details, UserStore } from "../core/UserStore.ts"
 import { MemoryTables } from "./MemoryTables.ts"
 

@@ -1,5 +1,5 @@
 /**
- * The user store in PostgreSQL. A commit is one round trip: the function `commit_change` of `PgMigrations`.
+ * The user store in PostgreSQL. A commit is one round trip: the function `commit_change` of `PgFunctions`.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as SqlSchema from "effect/sql/SqlSchema"
-import { type Charge, longest, remembered } from "../core/Limits.ts"
+import { type Charge, longest, remembered } from "../core/Counters.ts"
 import type { OutboxMessage } from "../core/Outbox.ts"
 import { OrganizationId, UserId } from "../core/UserId.ts"
 import { type Commit, type CommitResult, UserStore } from "../core/UserStore.ts"
@@ -161,7 +161,7 @@ const chargeJson = (charge: Charge) => ({
   reason: charge.reason,
   at: DateTime.formatIso(charge.at),
   windows: charge.windows.map(({ max, within }) => ({ max, within: Duration.toMillis(within) })),
-  raises: charge.checkOnly !== true,
+  check_only: charge.checkOnly ?? false,
   remembered: remembered(charge),
   kept_until: DateTime.formatIso(DateTime.addDuration(charge.at, longest(charge)))
 })

@@ -102,17 +102,17 @@ const forgive = (alphabet: string, typed: string): string => {
   const capitals = alphabet === alphabet.toUpperCase()
   return Array.from(typed, (character) => {
     if (alphabet.includes(character)) return character
-    const plain = character.normalize("NFKC").replace(/[\s\p{Pd}\p{Cf}]/gu, "").replace(/\p{Nd}/gu, digitOf)
+    const plain = character.normalize("NFKC").replace(/[\s\p{Pd}\u2212\p{Cf}]/gu, "").replace(/\p{Nd}/gu, digitOf)
     return capitals ? plain.toUpperCase() : plain
   }).join("")
 }
 
-/** Each script has its ten digits in a row, so that the distance to the first of them is the value. */
+/** Each script has its ten digits in a row, and rows follow each other without a gap or with one. */
 const digitOf = (character: string): string => {
   const point = character.codePointAt(0)!
-  let value = 0
-  while (value < 9 && /\p{Nd}/u.test(String.fromCodePoint(point - value - 1))) value++
-  return String(value)
+  let before = 0
+  while (/\p{Nd}/u.test(String.fromCodePoint(point - before - 1))) before++
+  return String(before % 10)
 }
 
 /**

@@ -6,6 +6,7 @@ import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
+import type { Charge } from "./Counters.ts"
 import { InvalidCode, NoPendingCode, NoPhone, PhoneNotChanged, TooManyRequests, VerificationOff } from "./Errors.ts"
 import * as Charges from "./internal/Charges.ts"
 import * as Limits from "./Limits.ts"
@@ -45,7 +46,7 @@ export interface Decision {
   readonly events: readonly [UserPhoneEvent, ...Array<UserPhoneEvent>]
   readonly after: UserPhone
   readonly messages: ReadonlyArray<MessageIntent>
-  readonly charges: ReadonlyArray<Limits.Charge>
+  readonly charges: ReadonlyArray<Charge>
 }
 
 /**
@@ -235,9 +236,8 @@ const addCode = (
   }
   if (!code.sent) return Result.succeed(recorded())
 
-  if (limits.waitBetweenCodes !== "off" && user.wait !== undefined && DateTime.isGreaterThan(user.wait.until, now)) {
-    return Result.fail(new TooManyRequests({ reason: "WAIT_BETWEEN_CODES", until: user.wait.until }))
-  }
+  const until = Limits.waitingUntil(limits, user.wait, now)
+  if (until !== undefined) return Result.fail(new TooManyRequests({ reason: "WAIT_BETWEEN_CODES", until }))
   return Result.succeed({
     ...recorded(Limits.waitAfter(limits, user.wait, now, chance)),
     messages: [{ kind: "code", recipient, codeId: code.codeId, expiresAt: code.expiresAt }],

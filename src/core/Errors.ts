@@ -153,7 +153,7 @@ export class NoPendingCode extends Schema.TaggedError<NoPendingCode>()("NoPendin
  *
  * - `CODE_WRONG`: it is not the code.
  * - `CODE_SPENT`: too many wrong guesses were made on the pending code, so none is looked at any more, right or wrong.
- * - `CODE_EXPIRED`: the pending code is too old.
+ * - `CODE_EXPIRED`: the pending code is too old, or the key to check it with is gone.
  * - `NO_CODE`: there is no pending code; it may have been used already.
  *
  * @category errors
@@ -219,7 +219,7 @@ export class IdempotencyKeyReused extends Schema.TaggedError<IdempotencyKeyReuse
 
 /**
  * The database, a provider or this process cannot answer now. Whether a change was made is then not known for certain;
- * an idempotency key makes it safe to repeat.
+ * an idempotency key makes it safe to repeat setting and resending, and after verifying `GetPhone` tells.
  *
  * @category errors
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
  * GetPhone: what is known of a user's phone: the number, whether it is verified, and how far proving it has come. An
- * addition to ZITADEL's calls.
+ * addition to ZITADEL's calls; a user who has not finished signing up can be read too.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -40,9 +40,9 @@ export interface PendingCodeStatus {
    * number may leave fewer.
    */
   readonly guessesLeft: number | undefined
-  /** When the next code can be sent, as far as the wait between codes goes. */
+  /** When the next code can be sent, as far as the wait between codes goes; in the past when there is none. */
   readonly canResendAt: DateTime.Utc
-  /** What is known of the message that carries it; undefined when the code was returned to the caller. */
+  /** What is known of the message that carries it; undefined when the code was returned, or has expired long ago. */
   readonly delivery: Delivery | undefined
 }
 
@@ -93,7 +93,7 @@ const make = Effect.gen(function*() {
     const status: PendingCodeStatus = {
       expiresAt: current.expiresAt,
       guessesLeft: dead ? 0 : Limits.guessesLeft(limits, wrongGuesses, guesses, now),
-      canResendAt: wait === undefined ? current.createdAt : DateTime.max(wait.until, current.createdAt),
+      canResendAt: Limits.waitingUntil(limits, wait, now) ?? current.createdAt,
       delivery: yield* outbox.delivery(userId, current.codeId)
     }
     return status

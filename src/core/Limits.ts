@@ -1,25 +1,13 @@
 /**
- * Limits as pure rules: which guess may still be looked at, when the next code may be sent, and when a counter has room.
- * A counter remembers the times of its latest charges; it lives where `UserStore.commit` is, so that checking and raising
- * are one step. All windows roll.
+ * Limits as pure rules: which guess may still be looked at, and when the next code may be sent. What is limited for a
+ * number or over all of a user's codes is counted where `UserStore.commit` is (`Counters.ts`).
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
+import { fullUntil, type Window } from "./Counters.ts"
 import { type Guesses, rememberedGuesses, type SendWait } from "./UserPhone.ts"
-
-/**
- * At most `max` charges within any span of `within`: the window rolls.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Window {
-  /** At least 1. */
-  readonly max: number
-  readonly within: Duration.Duration
-}
 
 /**
  * How long a user waits between two codes that are sent: `first`, doubled with every code up to `longest`, and halved
@@ -31,7 +19,7 @@ export interface Window {
 export interface Wait {
   readonly first: Duration.Duration
   readonly longest: Duration.Duration
-  /** The most that chance adds to a wait, as a part of it: 0.1 for a tenth. */
+  /** The most that chance adds to a wait, as a part of it: 0.1 for a tenth. None gets longer than `longest`. */
   readonly jitter: number
 }
 
@@ -108,27 +96,49 @@ export const off: Limits = {
 export const Limits = Context.Reference<Limits>("effect-user-phone/core/Limits", { defaultValue: () => defaults })
 
 /**
- * Codes or guesses are limited by counters, but the store keeps none. Unlike the errors of a request, this one ends the
- * start: switch those limits off, or take a store that counts.
+ * The limits asked for would limit nothing, or need counters that the store does not keep. Unlike the errors of a request,
+ * this one ends the start.
  *
  * @category errors
  * @since 0.1.0
  */
-export class StoreCannotCount extends Schema.TaggedError<StoreCannotCount>()("StoreCannotCount", {}) {
+export class LimitsRefused extends Schema.TaggedError<LimitsRefused>()("LimitsRefused", {
+  rule: Schema.String
+}) {
   override get message() {
-    return "the limits codesPerNumber, codesPerUser and wrongGuessesPerNumber need a store with counters: " +
-      "switch them off, or take another store"
+    return `limits refused: ${this.rule}`
   }
 }
 
 /**
- * Whether some limit needs a store with counters.
+ * What is wrong with limits, undefined when nothing is. `counts` tells whether the store keeps counters.
  *
  * @category guards
  * @since 0.1.0
  */
-export const needCounters = (limits: Limits): boolean =>
-  limits.codesPerNumber !== "off" || limits.codesPerUser !== "off" || limits.wrongGuessesPerNumber !== "off"
+export const faultOf = (limits: Limits, counts: boolean): string | undefined => {
+  const { codesPerNumber, codesPerUser, guessesPerCode, waitBetweenCodes: wait } = limits
+  const { wrongGuessesInARow, wrongGuessesPerNumber, wrongGuessesPerUser } = limits
+  if (!counts && [codesPerNumber, codesPerUser, wrongGuessesPerNumber].some((limit) => limit !== "off")) {
+    return "codesPerNumber, codesPerUser and wrongGuessesPerNumber need a store with counters: " +
+      "switch them off, or take another store"
+  }
+  const windows = [wrongGuessesPerUser, wrongGuessesPerNumber, codesPerNumber, codesPerUser].flat()
+    .filter((window) => window !== "off")
+  const counted = [guessesPerCode, wrongGuessesInARow].filter((count) => count !== "off")
+  if ([...windows.map(({ max }) => max), ...counted].some((count) => !Number.isInteger(count) || count < 1)) {
+    return "a limit must be \"off\" or a whole number from 1"
+  }
+  if (windows.some(({ within }) => !isSpan(within))) return "a window must be longer than nothing, and end"
+  if (wait === "off") return undefined
+  if (!isSpan(wait.first) || !isSpan(wait.longest) || Duration.isGreaterThan(wait.first, wait.longest)) {
+    return "waitBetweenCodes must have a first wait longer than nothing, and a longest that is no shorter"
+  }
+  return wait.jitter >= 0 && wait.jitter <= 1 ? undefined : "the jitter of waitBetweenCodes must be from 0 to 1"
+}
+
+const isSpan = (duration: Duration.Duration): boolean =>
+  Duration.isFinite(duration) && Duration.isGreaterThan(duration, Duration.zero)
 
 /**
  * Whether a code with so many wrong guesses is spent.
@@ -189,6 +199,19 @@ export const guessesLeft = (
 }
 
 /**
+ * Until when a user has to wait for the next code, or undefined when there is nothing to wait for.
+ *
+ * @category rules
+ * @since 0.1.0
+ */
+export const waitingUntil = (
+  { waitBetweenCodes }: Limits,
+  wait: SendWait | undefined,
+  now: DateTime.Utc
+): DateTime.Utc | undefined =>
+  waitBetweenCodes !== "off" && wait !== undefined && DateTime.isGreaterThan(wait.until, now) ? wait.until : undefined
+
+/**
  * The wait that begins when a code is sent now, undefined when there is none. `chance` is from 0 up to 1.
  *
  * @category rules
@@ -206,67 +229,9 @@ export const waitAfter = (
     ? 0
     : Math.min(highest, Math.max(0, last.step + 1 - Math.floor(hoursBetween(last.sentAt, now))))
   const planned = Duration.min(Duration.times(wait.first, 2 ** step), wait.longest)
-  const millis = Math.round(Duration.toMillis(planned) * (1 + wait.jitter * chance))
-  return { step, sentAt: now, until: DateTime.add(now, { milliseconds: millis }) }
+  const drawn = Duration.millis(Math.round(Duration.toMillis(planned) * (1 + wait.jitter * chance)))
+  return { step, sentAt: now, until: DateTime.addDuration(now, Duration.min(drawn, wait.longest)) }
 }
 
 const hoursBetween = (from: DateTime.Utc, to: DateTime.Utc): number =>
   Math.max(0, to.epochMilliseconds - from.epochMilliseconds) / 3_600_000
-
-/**
- * One unit on one counter, or only the question whether there would be room for it.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Charge {
-  /** The counter: what is limited and for whom; a number appears in it as its fingerprint only. */
-  readonly counter: string
-  /** The limit's name for the caller who meets it, in capitals with underscores. */
-  readonly reason: string
-  readonly at: DateTime.Utc
-  readonly windows: readonly [Window, ...Array<Window>]
-  /** The counter must have room, and stays as it is. */
-  readonly checkOnly?: true
-}
-
-/**
- * When a charge on a counter may be tried again, or undefined when there is room for it now.
- *
- * `times` are the counter's latest charges, youngest first.
- *
- * @category rules
- * @since 0.1.0
- */
-export const fullUntil = (
-  times: ReadonlyArray<DateTime.Utc>,
-  { at, windows }: Pick<Charge, "at" | "windows">
-): DateTime.Utc | undefined => {
-  let until: DateTime.Utc | undefined
-  for (const { max, within } of windows) {
-    const oldest = times[max - 1]
-    if (oldest === undefined) continue
-    const free = DateTime.addDuration(oldest, within)
-    if (DateTime.isGreaterThan(free, at) && (until === undefined || DateTime.isGreaterThan(free, until))) {
-      until = free
-    }
-  }
-  return until
-}
-
-/**
- * How many charges a counter has to remember for these windows.
- *
- * @category rules
- * @since 0.1.0
- */
-export const remembered = (charge: Charge): number => Math.max(...charge.windows.map((window) => window.max))
-
-/**
- * The longest of a charge's windows: after it, the counter has nothing left to say.
- *
- * @category rules
- * @since 0.1.0
- */
-export const longest = (charge: Charge): Duration.Duration =>
-  charge.windows.map((window) => window.within).reduce(Duration.max)

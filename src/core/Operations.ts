@@ -7,7 +7,7 @@ import type { Access } from "./Access.ts"
 import type { CodeGenerator } from "./CodeGenerator.ts"
 import type { CodeVault } from "./CodeVault.ts"
 import * as GetPhone from "./GetPhone.ts"
-import type { StoreCannotCount } from "./Limits.ts"
+import type { LimitsRefused } from "./Limits.ts"
 import type { Outbox } from "./Outbox.ts"
 import * as RemovePhone from "./RemovePhone.ts"
 import * as ResendPhoneCode from "./ResendPhoneCode.ts"
@@ -34,7 +34,7 @@ export type Operations =
  */
 export const layer: Layer.Layer<
   Operations,
-  StoreCannotCount,
+  LimitsRefused,
   Access | UserStore | Outbox | CodeGenerator | CodeVault | SecureRandom.SecureRandom
 > = Layer.mergeAll(
   SetPhone.layer,

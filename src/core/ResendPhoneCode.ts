@@ -29,10 +29,10 @@ import type {
 import * as CodeCommand from "./internal/CodeCommand.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
-import type { StoreCannotCount } from "./Limits.ts"
+import type { LimitsRefused } from "./Limits.ts"
 import * as PhoneNumber from "./PhoneNumber.ts"
 import type { UserStore } from "./UserStore.ts"
-import { sendCode, type Verification } from "./Verification.ts"
+import { type CodeAnswer, sendCode, type Verification } from "./Verification.ts"
 
 /**
  * @category models
@@ -51,7 +51,7 @@ export interface ResendPhoneCodeRequest {
  * @category models
  * @since 0.1.0
  */
-export interface ResendPhoneCodeAnswer extends CodeCommand.Answer {}
+export type ResendPhoneCodeAnswer = CodeAnswer
 
 /**
  * All that can go wrong.
@@ -136,6 +136,6 @@ const make = Effect.gen(function*() {
  */
 export const layer: Layer.Layer<
   ResendPhoneCode,
-  StoreCannotCount,
+  LimitsRefused,
   Access | UserStore | CodeGenerator | CodeVault | SecureRandom.SecureRandom
 > = Layer.effect(ResendPhoneCode, make).pipe(Layer.provide(PhoneCommand.layer))

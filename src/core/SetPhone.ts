@@ -3,7 +3,8 @@
  *
  * The checks come in the order that tells a stranger least: shape, permission, user, number, decision, commit. A message
  * leaves through the outbox that the commit writes, so no change is without its message and no message without its change;
- * the limits on codes that are sent are checked and raised in that same commit.
+ * the limits on codes that are sent are checked and raised in that same commit. What setting has in common with resending,
+ * from the idempotency key to the answer, is `internal/CodeCommand.ts`.
  */
 import * as Context from "effect/Context"
 import type * as SecureRandom from "effect/crypto/SecureRandom"
@@ -30,10 +31,10 @@ import type {
 import * as CodeCommand from "./internal/CodeCommand.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
-import type { StoreCannotCount } from "./Limits.ts"
+import type { LimitsRefused } from "./Limits.ts"
 import * as PhoneNumber from "./PhoneNumber.ts"
 import type { UserStore } from "./UserStore.ts"
-import { sendCode, type Verification } from "./Verification.ts"
+import { type CodeAnswer, sendCode, type Verification } from "./Verification.ts"
 
 /**
  * @category models
@@ -57,7 +58,7 @@ export interface SetPhoneRequest {
  * @category models
  * @since 0.1.0
  */
-export interface SetPhoneAnswer extends CodeCommand.Answer {}
+export type SetPhoneAnswer = CodeAnswer
 
 /**
  * All that can go wrong.
@@ -130,6 +131,6 @@ const make = Effect.gen(function*() {
  */
 export const layer: Layer.Layer<
   SetPhone,
-  StoreCannotCount,
+  LimitsRefused,
   Access | UserStore | CodeGenerator | CodeVault | SecureRandom.SecureRandom
 > = Layer.effect(SetPhone, make).pipe(Layer.provide(PhoneCommand.layer))

@@ -1,4 +1,10 @@
 /**
+ * What a caller wants done to prove a number, and what is answered then.
+ */
+import type * as Redacted from "effect/Redacted"
+import type { Details } from "./UserStore.ts"
+
+/**
  * What the caller wants done to prove a number: exactly one of three.
  *
  * - `SendCode`: a one-time code goes to the number by SMS.
@@ -10,6 +16,20 @@
  */
 export interface Verification<Way extends string = "SendCode" | "ReturnCode" | "AlreadyVerified"> {
   readonly _tag: Way
+}
+
+/**
+ * What is answered to a call that may make a code.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CodeAnswer {
+  readonly details: Details
+  /** The code, for `ReturnCode`; a replay has none, since codes are not kept. */
+  readonly verificationCode?: Redacted.Redacted | undefined
+  /** Whether this answers a repeated request, which then changed nothing. */
+  readonly replayed: boolean
 }
 
 /**

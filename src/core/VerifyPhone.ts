@@ -12,7 +12,7 @@ import * as Redacted from "effect/Redacted"
 import type { Access } from "./Access.ts"
 import type { Actor } from "./Actor.ts"
 import { CodeGenerator } from "./CodeGenerator.ts"
-import { type CodeBinding, CodeVault } from "./CodeVault.ts"
+import { type CodeBinding, CodeVault, type UnknownKey } from "./CodeVault.ts"
 import { codesToCompare, decideGuess } from "./Decision.ts"
 import {
   type InvalidArgument,
@@ -79,15 +79,18 @@ const make = Effect.gen(function*() {
   const vault = yield* CodeVault
   const limits = yield* PhoneCommand.limitsInForce
 
-  /** Whether the guess is the code; undefined when the key to compare it with is not held here. */
-  const matches = Effect.fnUntraced(function*(guess: Redacted.Redacted, code: CodeRecord, binding: CodeBinding) {
-    return yield* vault.matches(guess, code, binding).pipe(
-      Effect.catchTag(
-        "UnknownKey",
-        ({ keyId }) =>
-          Effect.as(Effect.logWarning("a code cannot be compared, since its key is not held here", keyId), undefined)
-      )
-    )
+  /** Whether the guess is one of the codes, each of which is compared, whatever the others come to. */
+  const isRight = Effect.fnUntraced(function*(
+    guess: Redacted.Redacted,
+    [current, ...previous]: readonly [CodeRecord, ...Array<CodeRecord>],
+    binding: Omit<CodeBinding, "codeId">
+  ) {
+    const results = [yield* vault.matches(guess, current, { ...binding, codeId: current.codeId })]
+    for (const code of previous) {
+      const result = vault.matches(guess, code, { ...binding, codeId: code.codeId })
+      results.push(yield* Effect.catchTag(result, "UnknownKey", () => Effect.succeed(false)))
+    }
+    return results.includes(true)
   })
 
   return VerifyPhone.of({
@@ -100,18 +103,10 @@ const make = Effect.gen(function*() {
           const now = yield* DateTime.now
           const fingerprint = user.phone && (yield* vault.fingerprint("number", [Redacted.value(user.phone.number)]))
           const { codes, number } = yield* Effect.fromResult(codesToCompare(user, fingerprint, limits, now))
-          // Each is compared, whatever the others come to.
-          const results = yield* Effect.forEach(codes, (code) =>
-            matches(guess, code, { userId, number, codeId: code.codeId }))
-          if (
-            results.every((result) =>
-              result === undefined
-            )
-          ) {
-            return yield* new InvalidCode({ reason: "CODE_EXPIRED", guessesLeft: 0 })
-          }
-
-          const right = results.includes(true)
+          // Without the key of the pending code nothing is counted, so nothing may be looked at either.
+          const right = yield* isRight(guess, codes, { userId, number }).pipe(
+            Effect.catchTag("UnknownKey", refuseUncounted)
+          )
           const decision = decideGuess(user, { codes, right }, { limits, now })
           const { details } = yield* phone.commit({ ...decision, messages: [] })
           return right ? { details } : yield* wrongGuess(decision.after, limits, now)
@@ -126,9 +121,15 @@ const make = Effect.gen(function*() {
  */
 export const layer: Layer.Layer<
   VerifyPhone,
-  Limits.StoreCannotCount,
+  Limits.LimitsRefused,
   Access | UserStore | CodeGenerator | CodeVault
 > = Layer.effect(VerifyPhone, make).pipe(Layer.provide(PhoneCommand.layer))
+
+const refuseUncounted = ({ keyId }: UnknownKey) =>
+  Effect.andThen(
+    Effect.logWarning("a code cannot be compared, since its key is not held here", keyId),
+    Effect.fail(new InvalidCode({ reason: "CODE_EXPIRED", guessesLeft: 0 }))
+  )
 
 const wrongGuess = ({ guesses, pending }: UserPhone, limits: Limits.Limits, now: DateTime.Utc): InvalidCode => {
   const guessesLeft = Limits.guessesLeft(limits, pending?.wrongGuesses ?? 0, guesses, now)

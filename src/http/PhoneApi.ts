@@ -266,7 +266,7 @@ export class AdditionsGroup extends HttpApiGroup.make("additions")
       .annotate(OpenApi.Summary, "Unlock phone verification for a user")
       .annotate(
         OpenApi.Description,
-        "After a hundred wrong codes in a row a phone cannot be verified any more. Someone else who holds user.write lets the user try again."
+        "After too many wrong codes in a row a phone cannot be verified any more. Someone else who holds user.write lets the user try again."
       )
   )
   .middleware(Authentication)

@@ -31,7 +31,8 @@ export type Detail =
     readonly type: "google.rpc.ErrorInfo"
     readonly reason: string
     readonly domain: string
-    readonly metadata: Readonly<Record<string, string>>
+    /** Absent rather than empty. */
+    readonly metadata?: Readonly<Record<string, string>>
   }
   | { readonly type: "google.rpc.RetryInfo"; readonly retryDelaySeconds: number }
 
@@ -78,7 +79,7 @@ const table: { readonly [Tag in CallerError["_tag"]]: Row<Extract<CallerError, {
     code: 3,
     id: "COMMAND-eis9R",
     details: ({ guessesLeft, reason }) => [
-      errorInfo(reason, guessesLeft === undefined ? {} : { guessesLeft: String(guessesLeft) })
+      errorInfo(reason, guessesLeft === undefined ? undefined : { guessesLeft: String(guessesLeft) })
     ]
   },
   VerificationOff: { http: 400, code: 9, details: () => [errorInfo("VERIFICATION_OFF")] },
@@ -111,11 +112,11 @@ export const codesOf = (tag: CallerError["_tag"]): readonly [httpStatus: number,
 
 const domain = "effect-user-phone"
 
-const errorInfo = (reason: string, metadata: Readonly<Record<string, string>> = {}): Detail => ({
+const errorInfo = (reason: string, metadata?: Readonly<Record<string, string>>): Detail => ({
   type: "google.rpc.ErrorInfo",
   reason,
   domain,
-  metadata
+  ...(metadata && { metadata })
 })
 
 const badRequest = (field: string, description: string): Detail => ({

@@ -1,6 +1,7 @@
 /** Which counters codes and guesses charge, and whose number it is. */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration } from "effect"
+import type { Charge } from "../../src/core/Counters.ts"
 import * as Charges from "../../src/core/internal/Charges.ts"
 import * as Limits from "../../src/core/Limits.ts"
 import type { CodeRecord } from "../../src/core/UserPhone.ts"
@@ -13,7 +14,7 @@ const others = { ...registered, proven: fingerprint("2") }
 const codes = [code("c", at(0))] as const
 const window = { max: 10, within: Duration.hours(24) }
 
-const counters = (charges: ReadonlyArray<Limits.Charge>) => charges.map(({ counter }) => counter)
+const counters = (charges: ReadonlyArray<Charge>) => charges.map(({ counter }) => counter)
 
 describe("Charges", () => {
   it("count a code for its number and for its user", () => {
@@ -89,13 +90,5 @@ describe("Charges", () => {
       assertSame(charges.map((charge) => charge.reason), [reason])
     }
     assertSame(Charges.forGuess(Limits.off, registered, { codes, right: false }, at(0)), [])
-  })
-
-  it("need a store with counters for any one of their limits", () => {
-    assert.isFalse(Limits.needCounters(Limits.off))
-    const { codesPerNumber, codesPerUser, wrongGuessesPerNumber } = Limits.defaults
-    for (const limit of [{ codesPerNumber }, { codesPerUser }, { wrongGuessesPerNumber }]) {
-      assert.isTrue(Limits.needCounters({ ...Limits.off, ...limit }))
-    }
   })
 })

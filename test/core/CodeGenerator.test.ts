@@ -82,6 +82,8 @@ describe("CodeGenerator", () => {
     ["\u200F\u0660\u0661\u0662\u0663\u0664\u0669", "012349", digits6],
     ["\u06F0\u06F9 \u0966\u096F \u0E50\u0E59", "090909", digits6],
     ["\u{1D7CE}\u{1D7FF}", "09", digits6],
+    ["\u{116D0}\u{116D9}\u{116DA}\u{116E3}", "0909", digits6],
+    ["123\u2212456", "123456", digits6],
     ["ab 1-2C\uFF58", "AB12CX", zitadel],
     ["0O1l", "0O1L", zitadel],
     ["- \u200B", "", digits6],

@@ -1,19 +1,18 @@
 /** The rules of the limits: windows that roll, guesses, waits, and what a code costs. */
 import { assert, describe, it } from "@effect/vitest"
 import { Duration } from "effect"
+import { type Charge, fullUntil, longest, remembered } from "../../src/core/Counters.ts"
 import {
-  type Charge,
   defaults,
-  fullUntil,
+  faultOf,
   guessesFullUntil,
   guessesLeft,
   isOff,
   isSpent,
   type Limits,
-  longest,
   off,
-  remembered,
-  waitAfter
+  waitAfter,
+  waitingUntil
 } from "../../src/core/Limits.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
 import { at } from "../fixtures/Aggregate.ts"
@@ -95,6 +94,69 @@ describe("guesses", () => {
   })
 })
 
+describe("limits", () => {
+  const window = { max: 1, within: Duration.seconds(1) }
+  const wait = { first: Duration.seconds(30), longest: Duration.seconds(30), jitter: 0 }
+
+  it("are in order by default, and where they are off", () => {
+    assert.deepStrictEqual([defaults, off].map((limits) => faultOf(limits, true)), [undefined, undefined])
+  })
+
+  it("per number and per user's codes need a store that counts, and no others do", () => {
+    const { codesPerNumber, codesPerUser, wrongGuessesPerNumber, ...others } = defaults
+    for (const limit of [{ codesPerNumber }, { codesPerUser }, { wrongGuessesPerNumber }]) {
+      assert.match(faultOf({ ...off, ...limit }, false) ?? "", /need a store with counters/)
+      assert.isUndefined(faultOf({ ...off, ...limit }, true))
+    }
+    assert.isUndefined(faultOf({ ...off, ...others }, false))
+  })
+
+  it("are whole numbers from 1", () => {
+    for (const max of [0, -1, 1.5, Number.NaN, Infinity]) {
+      const faults: ReadonlyArray<Partial<Limits>> = [
+        { guessesPerCode: max },
+        { wrongGuessesInARow: max },
+        { wrongGuessesPerUser: { ...window, max } },
+        { wrongGuessesPerNumber: { ...window, max } },
+        { codesPerNumber: [window, { ...window, max }] },
+        { codesPerUser: [{ ...window, max }] }
+      ]
+      for (const fault of faults) {
+        assert.match(faultOf({ ...off, ...fault }, true) ?? "", /whole number from 1/)
+      }
+    }
+    assert.isUndefined(faultOf({ ...off, guessesPerCode: 1, wrongGuessesInARow: 1, codesPerUser: [window] }, true))
+  })
+
+  it("have windows that last, and end", () => {
+    for (const within of [Duration.zero, Duration.infinity]) {
+      for (const key of ["codesPerNumber", "codesPerUser"] as const) {
+        assert.match(faultOf({ ...off, [key]: [window, { max: 1, within }] }, true) ?? "", /^a window must/)
+      }
+      for (const key of ["wrongGuessesPerUser", "wrongGuessesPerNumber"] as const) {
+        assert.match(faultOf({ ...off, [key]: { max: 1, within } }, true) ?? "", /^a window must/)
+      }
+    }
+  })
+
+  it("make waits that last, end, and do not get shorter", () => {
+    const wrong = [
+      { ...wait, first: Duration.zero },
+      { ...wait, longest: Duration.infinity },
+      { ...wait, first: Duration.infinity, longest: Duration.infinity },
+      { ...wait, longest: Duration.seconds(29) }
+    ]
+    for (const waitBetweenCodes of wrong) {
+      assert.match(faultOf({ ...off, waitBetweenCodes }, true) ?? "", /^waitBetweenCodes must/)
+    }
+    for (const jitter of [-0.1, 1.1, Number.NaN]) {
+      const fault = faultOf({ ...off, waitBetweenCodes: { ...wait, jitter } }, true)
+      assert.strictEqual(fault, "the jitter of waitBetweenCodes must be from 0 to 1")
+    }
+    for (const jitter of [0, 1]) assert.isUndefined(faultOf({ ...off, waitBetweenCodes: { ...wait, jitter } }, true))
+  })
+})
+
 describe("waits", () => {
   const last = (step: number) => ({ step, sentAt: at(0), until: at(30) })
   const next = (step: number, seconds: number, chance = 0) => {
@@ -126,8 +188,16 @@ describe("waits", () => {
     ])
   })
 
-  it("are a tenth longer at most, by chance", () => {
+  it("are a tenth longer at most, by chance, and never longer than the longest", () => {
     assert.deepStrictEqual([0, 0.25, 0.999].map((chance) => next(0, 60, chance)[1]), [60, 61.5, 65.994])
+    assert.deepStrictEqual([4, 5, 6].map((step) => next(step, 60, 0.5)[1]), [1008, 1920, 1920])
+  })
+
+  it("hold up until the moment that they end, and not where they are off", () => {
+    assertSame(waitingUntil(defaults, last(0), at(29.999)), at(30))
+    assert.strictEqual(waitingUntil(defaults, last(0), at(30)), undefined)
+    assert.strictEqual(waitingUntil(defaults, undefined, at(0)), undefined)
+    assert.strictEqual(waitingUntil(off, last(0), at(0)), undefined)
   })
 
   it("take a clock that is a little behind for no time gone by", () => {

@@ -108,7 +108,7 @@ describe("a store without counters", () => {
     Effect.map(UserStore.UserStore, (store) => UserStore.UserStore.of({ ...store, counts: false }))
   )
   const starting = <A, R extends Layer.Success<typeof Memory.layerPorts>>(
-    operation: Layer.Layer<A, Limits.StoreCannotCount, R>
+    operation: Layer.Layer<A, Limits.LimitsRefused, R>
   ) =>
   (limits: Limits.Limits) =>
     Layer.build(operation.pipe(
@@ -129,7 +129,7 @@ describe("a store without counters", () => {
         const { codesPerNumber, codesPerUser, wrongGuessesPerNumber, ...without } = Limits.defaults
         for (const limits of [{ codesPerNumber }, { codesPerUser }, { wrongGuessesPerNumber }]) {
           const error = yield* Effect.flip(start({ ...Limits.off, ...limits }))
-          assert.strictEqual(error._tag, "StoreCannotCount")
+          assert.strictEqual(error._tag, "LimitsRefused")
           assert.include(error.message, "codesPerNumber, codesPerUser and wrongGuessesPerNumber")
         }
         yield* start({ ...Limits.off, ...without })

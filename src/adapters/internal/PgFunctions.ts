@@ -89,8 +89,8 @@ const commitChange = Effect.gen(function*() {
 
     FOR v_charge IN
       SELECT * FROM jsonb_to_recordset(p_charges)
-        AS c (counter text, at timestamptz, raises boolean, remembered integer, kept_until timestamptz)
-      WHERE raises IS NOT false
+        AS c (counter text, at timestamptz, check_only boolean, remembered integer, kept_until timestamptz)
+      WHERE check_only IS NOT true
     LOOP
       INSERT INTO user_phone.counters AS c (counter, times, kept_until)
         VALUES (v_charge.counter, ARRAY[v_charge.at], v_charge.kept_until)

@@ -4,7 +4,8 @@
  * Those who have proven a number count apart from those who have not, so that strangers cannot lock its owner out.
  */
 import type * as DateTime from "effect/DateTime"
-import type { Charge, Limits } from "../Limits.ts"
+import type { Charge } from "../Counters.ts"
+import type { Limits } from "../Limits.ts"
 import type { CodeRecord, UserPhone } from "../UserPhone.ts"
 
 /** What it costs to send a user a code to the number with this fingerprint. */

@@ -5,25 +5,15 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import type * as Redacted from "effect/Redacted"
 import type * as Result from "effect/Result"
 import type { Decision, Situation } from "../Decision.ts"
 import type { PhoneNumber } from "../PhoneNumber.ts"
 import type { CodeRecord } from "../UserPhone.ts"
 import type { Details } from "../UserStore.ts"
-import type { Verification } from "../Verification.ts"
+import type { CodeAnswer, Verification } from "../Verification.ts"
 import * as Idempotency from "./Idempotency.ts"
 import * as OneTimeCode from "./OneTimeCode.ts"
 import { limitsInForce, PhoneCommand, type Target } from "./PhoneCommand.ts"
-
-/** What such a command answers. */
-export interface Answer {
-  readonly details: Details
-  /** The code, for `ReturnCode`; a replay has none, since codes are not kept. */
-  readonly verificationCode?: Redacted.Redacted | undefined
-  /** Whether this answers a repeated request, which then changed nothing. */
-  readonly replayed: boolean
-}
 
 export interface Command<E> {
   readonly operation: string
@@ -63,10 +53,10 @@ export const make = Effect.gen(function*() {
       const messages = yield* codes.enclose(decision, code?.code, now)
       const { details, replayed } = yield* phoneCommand.commit({ ...decision, messages, idempotency: request })
       if (replayed !== undefined) return replayOf(yield* idempotent.same(request, replayed))
-      const answer: Answer = { details, replayed: false, ...(returned && { verificationCode: code?.code }) }
+      const answer: CodeAnswer = { details, replayed: false, ...(returned && { verificationCode: code?.code }) }
       return answer
     })
   }
 })
 
-const replayOf = (details: Details): Answer => ({ details, replayed: true })
+const replayOf = (details: Details): CodeAnswer => ({ details, replayed: true })

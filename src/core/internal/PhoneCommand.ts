@@ -24,11 +24,12 @@ export class LostRace extends Schema.TaggedError<LostRace>()("LostRace", {}) {}
 /** How often a lost race is run again. */
 const maxRetries = 10
 
-/** The limits in force, provided that the store can count what they limit. */
+/** The limits in force, provided that they limit, and that the store can count what they need. */
 export const limitsInForce = Effect.gen(function*() {
   const limits = yield* Limits.Limits
   const store = yield* UserStore
-  return Limits.needCounters(limits) && !store.counts ? yield* new Limits.StoreCannotCount() : limits
+  const rule = Limits.faultOf(limits, store.counts)
+  return rule === undefined ? limits : yield* new Limits.LimitsRefused({ rule })
 })
 
 /** The user that a command is on, as it is now, and whether the caller is that user. */

@@ -6,6 +6,7 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import type { Charge } from "../../core/Counters.ts"
 import { decideSetPhone } from "../../core/Decision.ts"
 import * as Limits from "../../core/Limits.ts"
 import { Outbox, type OutboxMessage } from "../../core/Outbox.ts"
@@ -83,7 +84,7 @@ export const committed = (result: CommitResult) =>
   result._tag === "Committed" ? Effect.succeed(result.details) : Effect.die(new Error(`not committed: ${result._tag}`))
 
 /** A charge of one on a counter that takes `max` a minute. */
-export const charge = (counter: string, at: DateTime.Utc, max = 2): Limits.Charge => ({
+export const charge = (counter: string, at: DateTime.Utc, max = 2): Charge => ({
   counter,
   reason: "TEST_LIMIT",
   at,
