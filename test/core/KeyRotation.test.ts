@@ -153,6 +153,20 @@ layer(Postgres.layerStores.pipe(Layer.provideMerge(FrozenClock.layer)), {
       assert.strictEqual(yield* after.deliverDue, 0)
     }))
 
+  it.effect("looks at no guess without the key of the pending code, not even at the code before it", () =>
+    Effect.gen(function*() {
+      const [without, current] = [yield* holding(k1), yield* holding(k2, k1)]
+      const made = yield* madeBy(without)
+      const { verificationCode } = yield* current.resend(made.userId)
+      const before = yield* stateOf(made.userId)
+      for (const typed of [Redacted.value(verificationCode!), made.code, Instance.wrongOf(made.code)]) {
+        const error = yield* Effect.flip(without.verify(made.userId, typed))
+        assert.strictEqual(error._tag === "InvalidCode" && error.reason, "CODE_EXPIRED")
+      }
+      assertSame(yield* stateOf(made.userId), before)
+      yield* current.verify(made.userId, made.code)
+    }))
+
   it.effect("changes neither what is repeated under an idempotency key nor what is limited per number", () =>
     Effect.gen(function*() {
       const [before, after] = [yield* holding(k1), yield* holding(k2)]
