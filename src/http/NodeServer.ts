@@ -9,6 +9,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import * as Http from "node:http"
 import * as Net from "node:net"
@@ -48,6 +49,8 @@ export const serve = <A, E, R>(
         routerConfig: Routes.routerConfig
       })),
       Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, maxBodySize ?? ByteSize.kibibytes(64))),
+      // No operation takes a query; who puts a number or a code there does not find it in the traces.
+      Layer.provide(Layer.succeed(UrlParams.CurrentRedactedNames, [/^/])),
       Layer.provideMerge(NodeHttpServer.layer(() => server, { host, port, disablePreemptiveShutdown: true }))
     )
   })
