@@ -41,10 +41,10 @@ export const end = (server: ServerProcess, signal: NodeJS.Signals) =>
     return server.exited
   })
 
-/** A server that may still fail to start. */
-export const spawn = (directory: string, environment: Environment = {}) =>
+/** A server that may still fail to start; the standalone one unless another script is given. */
+export const spawn = (directory: string, environment: Environment = {}, script?: string) =>
   Effect.acquireRelease(
-    Effect.sync(() => startServer(directory, { ...compiled, ...environment })),
+    Effect.sync(() => startServer(directory, { ...compiled, ...environment }, script)),
     (server) =>
       end(server, "SIGTERM").pipe(
         Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => end(server, "SIGKILL") })
@@ -52,8 +52,12 @@ export const spawn = (directory: string, environment: Environment = {}) =>
   )
 
 /** A server that listens. */
-export const start = Effect.fnUntraced(function*(directory: string, environment: Environment = {}) {
-  const server = yield* spawn(directory, environment)
+export const start = Effect.fnUntraced(function*(
+  directory: string,
+  environment: Environment = {},
+  script?: string
+) {
+  const server = yield* spawn(directory, environment, script)
   return { ...server, ...(yield* Effect.promise(() => server.listening)) }
 })
 
