@@ -132,9 +132,10 @@ describe("CodeGenerator", () => {
       for (const code of yield* draw({ ...strong, length: 20 }, 10)) assert.match(code, /^\d{20}$/)
     }))
 
-  it.effect("hides its codes where they are printed", () =>
+  it.effect("hides its codes, and what was typed for one, where they are printed", () =>
     Effect.gen(function*() {
-      const { next } = yield* CodeGenerator.CodeGenerator
+      const { next, read } = yield* CodeGenerator.CodeGenerator
       assert.strictEqual(String(yield* next), "<redacted:code>")
+      assert.strictEqual(String(read(Redacted.make("123456"))), "<redacted:code>")
     }).pipe(Effect.provide(CodeGenerator.layer(strong).pipe(Layer.provide(SecureRandom.layerWebCrypto)))))
 })
