@@ -116,6 +116,8 @@ export const parse = (
     /^\uFF0B/,
     "+"
   )
+  // A number with a country code has no context; and of one with, the library says now this, now that.
+  if (/;phone-context=/i.test(written)) return fail("NotANumber")
   const parsed = parsePhoneNumberFromString(written, {
     extract: false,
     ...(policy.defaultRegion === undefined ? {} : { defaultCountry: policy.defaultRegion })

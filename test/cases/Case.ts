@@ -2,19 +2,36 @@
  * Cases as data: who calls, what for, and what must come of it. No transport's vocabulary, so that every transport runs
  * them all.
  */
+import type { Detail } from "../../src/http/Status.ts"
 
 /** Whose token the call carries. */
-export type Caller =
-  | { readonly token: "none" | "malformed" | "bad" | "expired" }
-  | {
-    readonly token: "valid"
-    /** The case's own target, or someone else. */
-    readonly is: "target" | "other"
-    /** Where the caller holds `user.write`. */
-    readonly writes?: "target's organisation" | "another organisation"
-    /** Where the caller holds `user.read`. */
-    readonly reads?: "target's organisation" | "another organisation"
+export type Caller = { readonly token: "none" | "malformed" | "bad" | "expired" } | ValidCaller
+
+export interface ValidCaller {
+  readonly token: "valid"
+  /** The case's own target, or someone else. */
+  readonly is: "target" | "other"
+  /** Where the caller holds `user.write`. */
+  readonly writes?: "target's organisation" | "another organisation"
+  /** Where the caller holds `user.read`. */
+  readonly reads?: "target's organisation" | "another organisation"
+}
+
+/** The organisation of every target. */
+export const organization = "acme"
+
+const placeOf = (held: "target's organisation" | "another organisation") =>
+  held === "another organisation" ? "elsewhere" : organization
+
+/** Who a caller is, by the id of the target. */
+export const subjectOf = ({ is, reads, writes }: ValidCaller, targetId: string) => ({
+  userId: is === "target" ? targetId : "someone",
+  organization,
+  grants: {
+    ...(writes === undefined ? {} : { [placeOf(writes)]: ["user.write"] as const }),
+    ...(reads === undefined ? {} : { [placeOf(reads)]: ["user.read"] as const })
   }
+})
 
 /** The user that the call is about, as it is before. */
 export type Target = "active" | "initial" | "machine" | "unknown" | "removed"
@@ -65,6 +82,16 @@ export interface SetPhoneCase {
   readonly outcome: Outcome
 }
 
+/** The details of a failure, by their protobuf types, as every transport has them. */
+export const detailsOf = ({ id, info, message, retryAfter, violations }: Failure): ReadonlyArray<Detail> => [
+  ...(id === undefined
+    ? []
+    : [{ type: "zitadel.v1.ErrorDetail", id, message: message.slice(0, -` (${id})`.length) } as const]),
+  ...(violations === undefined ? [] : [{ type: "google.rpc.BadRequest", fieldViolations: violations } as const]),
+  ...(retryAfter === undefined ? [] : [{ type: "google.rpc.RetryInfo", retryDelaySeconds: retryAfter } as const]),
+  ...(info === undefined ? [] : [{ type: "google.rpc.ErrorInfo", domain: "effect-user-phone", ...info } as const])
+]
+
 const withId = (code: number, message: string, id: string): Failure => ({ code, message: `${message} (${id})`, id })
 
 /** A user on its own. */
@@ -72,7 +99,7 @@ export const self = { token: "valid", is: "target" } as const
 /** Someone else, without any rights. */
 export const other = { token: "valid", is: "other" } as const
 /** Someone else who may change the target. */
-export const writer: Caller = { ...other, writes: "target's organisation" }
+export const writer: ValidCaller = { ...other, writes: "target's organisation" }
 
 export const tokenMissing: Failure = { code: 16, message: "auth header missing" }
 export const headerMalformed = withId(16, "invalid auth header", "AUTH-toLo1")

@@ -150,6 +150,8 @@ export const numbers: ReadonlyArray<SetPhoneCase> = [
   refused("+999123456", noNumber),
   refused("+0791112233", noNumber),
   refused("+41791112233\u0000", noNumber),
+  refused("+41791112233;phone-context=x", noNumber),
+  refused("tel:+41791112233;Phone-Context=+41", noNumber),
   refused("\uD800", noCountry),
   refused("+41 79 111 22 3", notValid),
   refused("+4179111223344", notValid),

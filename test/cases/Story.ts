@@ -89,3 +89,21 @@ export const minutes = 60 * seconds
 
 export const verify = (guess: Guess): Call => ({ operation: "VerifyPhone", guess })
 export const resend = (fields: object = {}): Call => ({ operation: "ResendPhoneCode", fields })
+
+const wrongOf = (code: string | undefined): string =>
+  Array.from(code ?? "000000", (character) => character === "1" ? "2" : "1").join("")
+
+/** What is typed for a guess, where these codes were made, oldest first. */
+export const typed = (codes: ReadonlyArray<string>, guess: Guess): unknown => {
+  switch (guess.is) {
+    case "value":
+      return guess.value
+    case "wrong":
+      return wrongOf(codes.at(-1))
+    case "right":
+    case "previous": {
+      const code = codes.at(guess.is === "right" ? -1 : -2) ?? "111111"
+      return guess.typed === undefined ? code : guess.typed(code)
+    }
+  }
+}

@@ -1,20 +1,73 @@
 /** The aggregate, without any layer: what an event does. */
 import { assert, describe, it } from "@effect/vitest"
-import { evolve, type PhoneChange } from "../../src/core/UserPhone.ts"
+import { Effect, Schema } from "effect"
+import { evolve, type PendingCode, PhoneChange } from "../../src/core/UserPhone.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
 import {
   added,
   at,
   changed,
+  code,
   failed,
   fingerprint,
   fold,
   registered,
   removed,
+  returned,
   unlocked,
   verified,
   vouched
 } from "../fixtures/Aggregate.ts"
+
+describe("PhoneChange", () => {
+  const codec = Schema.toCodecJson(PhoneChange)
+
+  it.effect("of every kind survives being written as JSON", () =>
+    Effect.gen(function*() {
+      const wait = { step: 3, sentAt: at(1), until: at(241) }
+      const pending: PendingCode = {
+        _tag: "OwnCode",
+        current: returned("d", at(5)),
+        previous: code("c", at(0)),
+        wrongGuesses: 2
+      }
+      const provided: PendingCode = {
+        _tag: "ProviderCode",
+        codeId: "e",
+        number: fingerprint("1"),
+        providerId: "provider",
+        verificationId: "verification",
+        wrongGuesses: 0
+      }
+      const changes: ReadonlyArray<PhoneChange> = [
+        changed("1"),
+        removed,
+        verified,
+        failed,
+        unlocked,
+        added("c"),
+        { type: "user.human.phone.code.added", pending, wait },
+        { type: "user.human.phone.code.added", pending: provided },
+        { type: "user.human.phone.code.sent", codeId: "c", messageId: "m" }
+      ]
+      for (const change of changes) {
+        const json = JSON.stringify(yield* Schema.encodeEffect(codec)(change))
+        assertSame(yield* Schema.decodeUnknownEffect(codec)(JSON.parse(json)), change)
+      }
+    }))
+
+  it("has the types that the wire gives to events", () => {
+    assert.deepStrictEqual(PhoneChange.members.map(({ fields }) => fields.type.schema.literal), [
+      "user.human.phone.changed",
+      "user.human.phone.removed",
+      "user.human.phone.verified",
+      "user.human.phone.verification.failed",
+      "user.human.phone.verification.unlocked",
+      "user.human.phone.code.added",
+      "user.human.phone.code.sent"
+    ])
+  })
+})
 
 describe("evolve", () => {
   it("drops the pending code with the number", () => {

@@ -4,9 +4,9 @@ import { Effect, Option, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { UserId } from "../../src/core/UserId.ts"
 import { UserStore } from "../../src/core/UserStore.ts"
-import { type SetPhoneCase, writer } from "../cases/Case.ts"
+import { organization, type SetPhoneCase, writer } from "../cases/Case.ts"
 import { everyOptionByEveryCaller, furtherCallers, numbers, userIds } from "../cases/SetPhone.ts"
-import { assertFailure, authorization, newTarget, organization, request } from "../fixtures/Calls.ts"
+import { assertFailure, authorization, newTarget, request } from "../fixtures/Calls.ts"
 import * as TestServer from "../fixtures/TestServer.ts"
 
 /** A user as the case wants it before the call; one with another id where no user can have the case's. */

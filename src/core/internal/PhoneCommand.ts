@@ -63,7 +63,7 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
   Effect.gen(function*() {
     const store = yield* UserStore
     const { admit, load } = yield* Authorization.make
-    const { inTurn } = yield* UserQueue.make
+    const { inTurn, isBusy } = yield* UserQueue.make
 
     const loadInitialized = Effect.fnUntraced(function*(userId: UserId, who: Authorization.Who) {
       const user = yield* load(userId, who)
@@ -88,6 +88,8 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
       onUser: Effect.fnUntraced(function*(userId, who, work) {
         yield* admit(userId, who)
         const bySelf = (yield* Actor).userId === userId
+        // Who may not touch this user takes no place in the queue from those who may.
+        if (!bySelf && isBusy(userId)) yield* load(userId, who)
         return yield* loadInitialized(userId, who).pipe(
           Effect.flatMap((user) => work({ user, bySelf })),
           Effect.retry({ while: isLostRace, schedule: tryAgain }),

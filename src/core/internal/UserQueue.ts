@@ -32,5 +32,8 @@ export const make = Effect.sync(() => {
         })
     )
 
-  return { inTurn }
+  /** Whether a call on this user would have to wait. */
+  const isBusy = (userId: UserId) => queues.has(userId)
+
+  return { inTurn, isBusy }
 })
