@@ -248,6 +248,29 @@ describe("SetPhone in a race", () => {
   })
 })
 
+describe("SetPhone's queue", () => {
+  it.live("has no place for those who may not touch the user", () => {
+    const latch = Latch.makeUnsafe()
+    const elsewhere = Actor.make({ userId: "other", organization, grants: { elsewhere: ["user.write"] } })
+    return Effect.gen(function*() {
+      const userId = yield* newUser()
+      const first = yield* Effect.forkChild(setPhone({ userId }), { startImmediately: true })
+      const errors = yield* Effect.forEach(
+        Array.from({ length: 100 }),
+        () => Effect.flip(setPhone({ userId }, elsewhere)),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual([...new Set(errors.map(({ _tag }) => _tag))], ["NotFound"])
+      const second = yield* Effect.forkChild(setPhone({ userId, phone: Redacted.make(text(2)) }), {
+        startImmediately: true
+      })
+      yield* latch.open
+      yield* Fiber.join(first)
+      assert.strictEqual((yield* Fiber.join(second)).details.sequence, 4n)
+    }).pipe(Effect.timeout("10 seconds"), Effect.provide(layerInterfering(() => latch.await)))
+  })
+})
+
 describe("SetPhone's layers", () => {
   it.effect("lets a host that decides before it calls allow everything", () =>
     Effect.gen(function*() {
