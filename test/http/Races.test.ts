@@ -67,8 +67,8 @@ layer(layerServers, { excludeTestServices: true, timeout: "60 seconds" })("Races
         repeat(() =>
           Effect.gen(function*() {
             const phone = newNumber()
-            const userIds = yield* Effect.replicateEffect(newUser, 5)
-            const sets = yield* Effect.forEach(userIds, (userId) => one(setAndSend(userId, phone)))
+            const userIds = yield* Effect.replicateEffect(newUser, 5, { concurrency: 5 })
+            const sets = yield* Effect.forEach(userIds, (userId) => one(setAndSend(userId, phone)), { concurrency: 5 })
             const called = yield* race(
               servers,
               Array.from({ length: times(64) }, (_, index) => verify(userIds[index % 5]!, wrong(index)))
@@ -251,9 +251,9 @@ layer(layerServers, { excludeTestServices: true, timeout: "60 seconds" })("Races
     }))
 })
 
-/** Runs a race again and again, two at once. */
+/** Runs a race again and again, four at once. */
 const repeat = <A, E, R>(round: (index: number) => Effect.Effect<A, E, R>) =>
-  Effect.forEach(Array.from({ length: rounds }, (_, index) => index), round, { concurrency: 2 })
+  Effect.forEach(Array.from({ length: rounds }, (_, index) => index), round, { concurrency: 4 })
 
 const isGuess = ({ call }: Called) => call.operation === "VerifyPhone"
 
