@@ -40,7 +40,7 @@ export interface PendingCodeStatus {
    * number may leave fewer.
    */
   readonly guessesLeft: number | undefined
-  /** When the next code can be sent, as far as the wait between codes goes; in the past when there is none. */
+  /** When the next code can be sent, as far as the wait between codes goes. */
   readonly canResendAt: DateTime.Utc
   /** What is known of the message that carries it; undefined when the code was returned, or has expired long ago. */
   readonly delivery: Delivery | undefined
@@ -93,7 +93,9 @@ const make = Effect.gen(function*() {
     const status: PendingCodeStatus = {
       expiresAt: current.expiresAt,
       guessesLeft: dead ? 0 : Limits.guessesLeft(limits, wrongGuesses, guesses, now),
-      canResendAt: Limits.waitingUntil(limits, wait, now) ?? current.createdAt,
+      canResendAt: wait === undefined || limits.waitBetweenCodes === "off"
+        ? current.createdAt
+        : DateTime.max(wait.until, current.createdAt),
       delivery: yield* outbox.delivery(userId, current.codeId)
     }
     return status
