@@ -29,7 +29,7 @@ const arrows: Readonly<Record<string, (name: string) => boolean>> = {
   "src/core": (name) =>
     name.startsWith("src/core/") || name === "libphonenumber-js/max" ||
     (name.startsWith("effect/") && !/^effect\/(http|http-api|sql|rpc|net|socket)(\/|$)/.test(name)),
-  "src/adapters": (name) => /^src\/(core|adapters)\//.test(name) || /^(effect\/|jose$)/.test(name),
+  "src/adapters": (name) => /^src\/(core|adapters)\//.test(name) || /^(effect\/|@effect\/sql-pg\/|jose$)/.test(name),
   "src/testing": (name) => /^src\/(core|testing)\//.test(name) || /^(effect\/|@effect\/vitest$)/.test(name),
   "src/http": (name) =>
     /^src\/(core|http)\//.test(name) || name.startsWith("effect/") || name.startsWith("@effect/platform-node/") ||
@@ -183,6 +183,7 @@ describe("the package", () => {
       NoPhone: {},
       NoPendingCode: {},
       InvalidCode: { reason: "CODE_WRONG", guessesLeft: 4 },
+      CodeNotReturnable: {},
       VerificationOff: {},
       TooManyRequests: { reason: "CODES_PER_NUMBER", until: DateTime.makeUnsafe(10_001) },
       IdempotencyKeyReused: {},
@@ -204,6 +205,7 @@ describe("the package", () => {
       [400, 9, "Phone not changed (COMMAND-Uch5e)", undefined],
       [400, 9, "Phone not found (COMMAND-ieJ2e)", undefined],
       [400, 9, "Code is empty (PHONE-5xrra88eq8)", undefined],
+      [400, 9, "the code is made by a provider and cannot be returned; ask for it to be sent", undefined],
       [400, 3, "Code is invalid (COMMAND-eis9R)", undefined],
       [
         400,

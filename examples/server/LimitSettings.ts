@@ -26,7 +26,8 @@ const parsers: Readonly<
     }
   },
   "codes-per-number": windows("codesPerNumber"),
-  "codes-per-user": windows("codesPerUser")
+  "codes-per-user": windows("codesPerUser"),
+  "notices-per-number": windows("noticesPerNumber")
 }
 
 /** The limits that a text asks for, or what is wrong with it. */
@@ -84,7 +85,7 @@ function guesses(key: "wrongGuessesPerUser" | "wrongGuessesPerNumber") {
   }
 }
 
-function windows(key: "codesPerNumber" | "codesPerUser") {
+function windows(key: "codesPerNumber" | "codesPerUser" | "noticesPerNumber") {
   return {
     rule: "windows with commas, such as 5/10m,20/24h",
     parse: (text: string): Change | undefined => {

@@ -13,5 +13,9 @@ import { SmsNotifier } from "../core/SmsNotifier.ts"
  */
 export const layer: Layer.Layer<SmsNotifier> = Layer.succeed(SmsNotifier, {
   send: ({ messageId, recipient, text }) =>
-    Effect.as(Console.log(`SMS to ${Redacted.value(recipient)}: ${Redacted.value(text)}`), messageId)
+    Effect.as(Console.log(`SMS to ${Redacted.value(recipient)}: ${Redacted.value(text)}`), {
+      provider: "console",
+      reference: messageId
+    }),
+  receipts: new Map()
 })

@@ -213,8 +213,12 @@ const parts = (...texts: ReadonlyArray<string>): Uint8Array => {
 const address = { recipient: PhoneNumber, language: Schema.optional(Schema.String) }
 
 const Body = Schema.fromJsonString(Schema.Union([
-  Schema.Struct({ kind: Schema.tag("code"), ...address, code: Schema.RedactedFromValue(Schema.String) }),
-  Schema.Struct({ kind: Schema.tag("notice"), ...address })
+  Schema.Struct({
+    kind: Schema.tag("code"),
+    ...address,
+    code: Schema.optional(Schema.RedactedFromValue(Schema.String))
+  }),
+  Schema.Struct({ kind: Schema.tag("notice"), ...address, change: Schema.Literals(["replaced", "removed"]) })
 ]))
 
 const encodeBody = Schema.encodeEffect(Body)

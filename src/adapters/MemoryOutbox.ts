@@ -4,7 +4,9 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type ClaimedMessage, Outbox } from "../core/Outbox.ts"
+import * as Stream from "effect/Stream"
+import { type ClaimedMessage, type Delivery, Outbox } from "../core/Outbox.ts"
+import { codeIdOf } from "../core/PendingCode.ts"
 import { append, MemoryTables, type MessageRow } from "./MemoryTables.ts"
 
 /**
@@ -14,8 +16,22 @@ import { append, MemoryTables, type MessageRow } from "./MemoryTables.ts"
 export const layer: Layer.Layer<Outbox, never, MemoryTables> = Layer.effect(
   Outbox,
   Effect.gen(function*() {
-    const { outbox, users } = yield* MemoryTables
+    const { arrivals, outbox, users } = yield* MemoryTables
     let leases = 0
+
+    const isPending = ({ codeId, userId }: MessageRow["message"]): boolean => {
+      const pending = users.get(userId)?.state.pending
+      return pending !== undefined && codeIdOf(pending) === codeId
+    }
+
+    /** The log of a code's user tells what becomes of the code. */
+    const logSent = (row: MessageRow, at: DateTime.Utc, verificationId: string | undefined): void => {
+      const { codeId, messageId, userId } = row.message
+      const user = users.get(userId)
+      if (codeId === undefined || user === undefined || user.removed) return
+      const made = verificationId === undefined ? {} : { verificationId }
+      append(user, { type: "user.human.phone.code.sent", codeId, messageId, ...made }, at)
+    }
 
     return Outbox.of({
       claim: ({ lease, limit, now }) =>
@@ -25,17 +41,24 @@ export const layer: Layer.Layer<Outbox, never, MemoryTables> = Layer.effect(
             .filter((row) => row.state === "queued")
             .filter((row) => DateTime.isLessThanOrEqualTo(row.dueAt, now))
             .filter((row) => row.lease === undefined || DateTime.isLessThanOrEqualTo(row.lease.until, clock))
-            .toSorted((a, b) => a.dueAt.epochMilliseconds - b.dueAt.epochMilliseconds)
+            .toSorted((a, b) => a.message.createdAt.epochMilliseconds - b.message.createdAt.epochMilliseconds)
             .slice(0, limit)
           return due.map((row): ClaimedMessage => {
             row.lease = { token: `lease-${++leases}`, until: DateTime.addDuration(clock, lease) }
-            return { ...row.message, leaseToken: row.lease.token, attempts: row.attempts++ }
+            const { message, lease: { token: leaseToken } } = row
+            return { ...message, leaseToken, attempts: row.attempts++, codeIsPending: isPending(message) }
           })
         }),
       settle: ({ leaseToken, messageId }, settlement) =>
         Effect.sync(() => {
           const row = outbox.get(messageId)
-          if (row?.state !== "queued" || row.lease?.token !== leaseToken) return false
+          if (row === undefined || row.lease?.token !== leaseToken) return false
+          // A report came in first, and has settled it as sent.
+          if (row.state === "sent" && settlement._tag === "Sent") {
+            row.lease = undefined
+            return true
+          }
+          if (row.state !== "queued") return false
           row.lease = undefined
           row.reason = "reason" in settlement ? settlement.reason : undefined
           if (settlement._tag === "Retry" || settlement._tag === "Released") {
@@ -45,17 +68,41 @@ export const layer: Layer.Layer<Outbox, never, MemoryTables> = Layer.effect(
           }
           row.state = settled[settlement._tag]
           row.message = { ...row.message, sealed: new Uint8Array() }
-          const user = users.get(row.message.userId)
-          const { codeId } = row.message
-          if (settlement._tag === "Sent" && codeId !== undefined && user !== undefined && !user.removed) {
-            append(user, { type: "user.human.phone.code.sent", codeId, messageId }, settlement.at)
+          if (settlement._tag === "Sent") logSent(row, settlement.at, settlement.verificationId)
+          return true
+        }),
+      report: (messageId, receipt, at) =>
+        Effect.sync(() => {
+          const row = outbox.get(messageId)
+          if (
+            row === undefined || row.receipt !== undefined || row.state === "dead" || row.state === "dropped"
+          ) return false
+          if (row.state === "queued") {
+            if (row.attempts === 0) return false
+            row.state = "sent"
+            row.reason = undefined
+            row.message = { ...row.message, sealed: new Uint8Array() }
+            logSent(row, at, undefined)
+          }
+          row.receipt = receipt
+          const { codeId, userId } = row.message
+          const user = users.get(userId)
+          if (codeId !== undefined && user !== undefined && !user.removed) {
+            append(
+              user,
+              receipt.status === "delivered"
+                ? { type: "user.human.phone.code.delivered", codeId, messageId }
+                : { type: "user.human.phone.code.undelivered", codeId, messageId, code: receipt.code },
+              at
+            )
           }
           return true
         }),
+      arrivals: Stream.fromPubSub(arrivals),
       delivery: (userId, codeId) =>
         Effect.sync(() => {
-          for (const { attempts, message, reason, state } of outbox.values()) {
-            if (message.codeId === codeId && message.userId === userId) return { state, attempts, reason }
+          for (const row of outbox.values()) {
+            if (row.message.codeId === codeId && row.message.userId === userId) return deliveryOf(row)
           }
           return undefined
         })
@@ -64,6 +111,12 @@ export const layer: Layer.Layer<Outbox, never, MemoryTables> = Layer.effect(
 )
 
 const settled = { Sent: "sent", Dead: "dead", Dropped: "dropped" } as const
+
+const deliveryOf = ({ attempts, reason, receipt, state }: MessageRow): Delivery => {
+  if (receipt?.status === "failed") return { state: "failed", attempts, reason: `not delivered: ${receipt.code}` }
+  if (receipt !== undefined) return { state: "delivered", attempts, reason }
+  return { state: state === "dead" ? "failed" : state, attempts, reason }
+}
 
 const forgetSettled = (outbox: Map<string, MessageRow>, now: DateTime.Utc): void => {
   for (const [messageId, { message, state }] of outbox) {

@@ -29,8 +29,9 @@ export const layer: Layer.Layer<SmsNotifier | SmsInbox> = Layer.effectContext(Ef
     send: (sms) =>
       Effect.sync(() => {
         messages.push(sms)
-        return sms.messageId
-      })
+        return { provider: "memory", reference: sms.messageId }
+      }),
+    receipts: new Map()
   }).pipe(Context.add(SmsInbox, {
     messagesTo: (number) =>
       Effect.sync(() => messages.filter(({ recipient }) => Redacted.value(recipient) === Redacted.value(number))),

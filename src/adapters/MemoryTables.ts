@@ -5,8 +5,11 @@
  */
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Delivery, OutboxMessage } from "../core/Outbox.ts"
+import * as PubSub from "effect/PubSub"
+import type { OutboxMessage } from "../core/Outbox.ts"
+import type { Receipt } from "../core/SmsNotifier.ts"
 import type { UserId } from "../core/UserId.ts"
 import { evolve, nextEvent, type PhoneChange, type UserPhone, type UserPhoneEvent } from "../core/UserPhone.ts"
 import type { RecordedAnswer } from "../core/UserStore.ts"
@@ -31,7 +34,9 @@ export interface UserRow {
  */
 export interface MessageRow {
   message: OutboxMessage
-  state: Delivery["state"]
+  state: "queued" | "sent" | "dead" | "dropped"
+  /** What a provider reported of it. */
+  receipt: Receipt | undefined
   reason: string | undefined
   attempts: number
   dueAt: DateTime.Utc
@@ -46,6 +51,8 @@ export class MemoryTables extends Context.Service<MemoryTables, {
   readonly users: Map<UserId, UserRow>
   /** By message id, in the order of arrival. */
   readonly outbox: Map<string, MessageRow>
+  /** Told of every message that comes. */
+  readonly arrivals: PubSub.PubSub<void>
   /** The times of a counter's latest charges, youngest first; the counters in the order in which they were charged. */
   readonly counters: Map<string, { readonly times: ReadonlyArray<DateTime.Utc>; readonly keptUntil: DateTime.Utc }>
   /** In the order in which they were given. */
@@ -58,12 +65,16 @@ export class MemoryTables extends Context.Service<MemoryTables, {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<MemoryTables> = Layer.sync(MemoryTables, () => ({
-  users: new Map(),
-  outbox: new Map(),
-  counters: new Map(),
-  answers: new Map()
-}))
+export const layer: Layer.Layer<MemoryTables> = Layer.effect(
+  MemoryTables,
+  Effect.map(PubSub.sliding<void>(1), (arrivals) => ({
+    users: new Map(),
+    outbox: new Map(),
+    arrivals,
+    counters: new Map(),
+    answers: new Map()
+  }))
+)
 
 /** Appends a change that nobody can race against to a user's log. */
 export const append = (row: UserRow, change: PhoneChange, now: DateTime.Utc): void => {

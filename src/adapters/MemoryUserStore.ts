@@ -4,6 +4,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
 import { fullUntil, longest, remembered } from "../core/Counters.ts"
 import { type Commit, type CommitResult, type Details, UserStore } from "../core/UserStore.ts"
 import { MemoryTables } from "./MemoryTables.ts"
@@ -15,7 +16,7 @@ import { MemoryTables } from "./MemoryTables.ts"
 export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
   UserStore,
   Effect.gen(function*() {
-    const { answers, counters, outbox, users } = yield* MemoryTables
+    const { answers, arrivals, counters, outbox, users } = yield* MemoryTables
 
     const recallNow = (scope: string, now: DateTime.Utc) => {
       const recorded = answers.get(scope)
@@ -54,12 +55,14 @@ export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
         outbox.set(message.messageId, {
           message,
           state: "queued",
+          receipt: undefined,
           reason: undefined,
           attempts: 0,
           dueAt: message.createdAt,
           lease: undefined
         })
       }
+      if (messages.length > 0) PubSub.publishUnsafe(arrivals, undefined)
       if (idempotency !== undefined) {
         const { keptUntil, request, scope } = idempotency
         answers.delete(scope)

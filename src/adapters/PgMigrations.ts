@@ -91,10 +91,25 @@ const proofAndWait = Effect.gen(function*() {
   yield* sql`CREATE INDEX outbox_settled ON user_phone.outbox (settled_at) WHERE status <> 'queued'`
 })
 
+/** What delivery needs of a message: who took it, what they report of it, and an index in the order of age. */
+const delivery = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE user_phone.outbox RENAME COLUMN receipt TO reference`
+  yield* sql`ALTER TABLE user_phone.outbox
+    ADD COLUMN resends integer NOT NULL DEFAULT 0, ADD COLUMN provider text,
+    ADD COLUMN receipt text CHECK (receipt IN ('delivered', 'failed')), ADD COLUMN receipt_code text`
+  yield* sql`DROP INDEX user_phone.outbox_due`
+  yield* sql`CREATE INDEX outbox_queued ON user_phone.outbox (created_at, due_at) WHERE status = 'queued'`
+  yield* sql`UPDATE user_phone.users SET pending = pending || '{"resends": 0}' WHERE pending ->> '_tag' = 'OwnCode'`
+  yield* sql`UPDATE user_phone.events SET data = jsonb_set(data, '{pending,resends}', '0')
+    WHERE type = 'user.human.phone.code.added' AND data #>> '{pending,_tag}' = 'OwnCode'`
+})
+
 /** The newest migration installs the functions, all of them, in their present form. */
 const migrations = Migrator.fromRecord({
   "0001_user_phone": tables,
-  "0002_proof_and_wait": Effect.andThen(proofAndWait, PgFunctions.install)
+  "0002_proof_and_wait": proofAndWait,
+  "0003_delivery": Effect.andThen(delivery, PgFunctions.install)
 })
 
 /**

@@ -1,6 +1,8 @@
 /**
- * The outbox in PostgreSQL. Leases are timed by the database's own clock, so that workers need not agree on the time.
+ * The outbox in PostgreSQL. Leases are timed by the database's own clock, so that workers need not agree on the time. What
+ * comes in is told by NOTIFY, to whoever listens.
  */
+import * as PgClient from "@effect/sql-pg/PgClient"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,7 +11,9 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as SqlSchema from "effect/sql/SqlSchema"
-import { type ClaimedMessage, Outbox, type Settlement } from "../core/Outbox.ts"
+import * as Stream from "effect/Stream"
+import { Unavailable } from "../core/Errors.ts"
+import { type ClaimedMessage, type Delivery, Outbox, type Settlement } from "../core/Outbox.ts"
 import { UserId } from "../core/UserId.ts"
 import { orUnavailable } from "./internal/PgFailure.ts"
 
@@ -17,10 +21,11 @@ import { orUnavailable } from "./internal/PgFailure.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effect(
+export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.PgClient> = Layer.effect(
   Outbox,
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
+    const pg = yield* PgClient.PgClient
 
     const claimDue = SqlSchema.findAll({
       Request: Schema.Struct({ now: Schema.Date, limit: Schema.Int, leaseMillis: Schema.Finite }),
@@ -29,7 +34,7 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
         sql`WITH due AS (
             SELECT message_id FROM user_phone.outbox
             WHERE status = 'queued' AND kind IN ('code', 'notice') AND due_at <= ${now} AND (leased_until IS NULL OR leased_until <= now())
-            ORDER BY due_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
+            ORDER BY created_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
           )
           UPDATE user_phone.outbox o
           SET attempts = attempts + 1, lease_token = gen_random_uuid(),
@@ -37,12 +42,18 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
           FROM due WHERE o.message_id = due.message_id
           RETURNING o.message_id AS "messageId", o.user_id AS "userId", o.kind, o.code_id AS "codeId",
             o.key_id AS "keyId", o.sealed, o.created_at AS "createdAt", o.expires_at AS "expiresAt",
-            o.due_at AS "dueAt", o.lease_token AS "leaseToken", o.attempts - 1 AS attempts`
+            o.resends, o.lease_token AS "leaseToken", o.attempts - 1 AS attempts, coalesce((
+              SELECT coalesce(u.pending -> 'current' ->> 'codeId', u.pending ->> 'codeId') = o.code_id::text
+              FROM user_phone.users u WHERE u.user_id = o.user_id
+            ), false) AS "codeIsPending"`
     })
 
-    const settleSent = ({ leaseToken, messageId }: ClaimedMessage, at: DateTime.Utc, receipt: string | undefined) =>
+    const settleSent = (
+      { leaseToken, messageId }: ClaimedMessage,
+      { at, provider, reference, verificationId }: Extract<Settlement, { readonly _tag: "Sent" }>
+    ) =>
       sql<{ readonly settled: boolean }>`SELECT user_phone.settle_sent(${messageId}::uuid, ${leaseToken}::uuid,
-        ${DateTime.toDateUtc(at)}, ${receipt ?? null}) AS settled`
+        ${DateTime.toDateUtc(at)}, ${provider}, ${reference ?? null}, ${verificationId ?? null}) AS settled`
 
     const dueAgain = (
       { leaseToken, messageId }: ClaimedMessage,
@@ -64,7 +75,7 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
     const statementFor = (message: ClaimedMessage, settlement: Settlement) => {
       switch (settlement._tag) {
         case "Sent":
-          return settleSent(message, settlement.at, settlement.receipt)
+          return settleSent(message, settlement)
         case "Retry":
           return dueAgain(message, settlement, message.attempts + 1)
         case "Released":
@@ -80,7 +91,7 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
       Request: Schema.Struct({ userId: UserId, codeId: Schema.String }),
       Result: DeliveryRow,
       execute: ({ codeId, userId }) =>
-        sql`SELECT status AS state, attempts, reason FROM user_phone.outbox
+        sql`SELECT status, attempts, reason, receipt, receipt_code AS "receiptCode" FROM user_phone.outbox
           WHERE user_id = ${userId} AND code_id = ${codeId}::uuid`
     })
 
@@ -92,16 +103,26 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient> = Layer.effe
           leaseMillis: Duration.toMillis(lease)
         })
         return claimed
-          .toSorted((a, b) => a.dueAt.getTime() - b.dueAt.getTime())
-          .map(({ codeId, dueAt: _, ...message }) => ({ ...message, codeId: codeId ?? undefined }))
+          .toSorted((a, b) => a.createdAt.epochMilliseconds - b.createdAt.epochMilliseconds)
+          .map(({ codeId, ...message }) => ({ ...message, codeId: codeId ?? undefined }))
       }, orUnavailable),
       settle: Effect.fn("PgOutbox.settle")(function*(message, settlement) {
         const [row] = yield* statementFor(message, settlement)
         return row?.settled ?? false
       }, orUnavailable),
+      report: Effect.fn("PgOutbox.report")(function*(messageId, receipt, at) {
+        if (!isUuid(messageId)) return false
+        const code = receipt.status === "failed" ? receipt.code : null
+        const [row] = yield* sql<{ readonly taken: boolean }>`SELECT user_phone.take_receipt(
+          ${messageId}::uuid, ${receipt.status}, ${code}, ${DateTime.toDateUtc(at)}) AS taken`
+        return row?.taken ?? false
+      }, orUnavailable),
+      arrivals: Stream.unwrap(Effect.map(pg.listen("user_phone_outbox"), Stream.fromQueue)).pipe(
+        Stream.map(() => undefined),
+        Stream.mapError(({ reason }) => new Unavailable({ cause: `PostgreSQL: ${reason._tag}` }))
+      ),
       delivery: Effect.fn("PgOutbox.delivery")(function*(userId, codeId) {
-        const row = Option.getOrUndefined(yield* findDelivery({ userId, codeId }))
-        return row && { ...row, reason: row.reason ?? undefined }
+        return Option.getOrUndefined(Option.map(yield* findDelivery({ userId, codeId }), deliveryOf))
       }, orUnavailable)
     })
   })
@@ -116,13 +137,24 @@ const ClaimedRow = Schema.Struct({
   sealed: Schema.Uint8Array,
   createdAt: Schema.DateTimeUtcFromDate,
   expiresAt: Schema.DateTimeUtcFromDate,
-  dueAt: Schema.Date,
+  resends: Schema.Int,
   leaseToken: Schema.String,
-  attempts: Schema.Int
+  attempts: Schema.Int,
+  codeIsPending: Schema.Boolean
 })
 
 const DeliveryRow = Schema.Struct({
-  state: Schema.Literals(["queued", "sent", "dead", "dropped"]),
+  status: Schema.Literals(["queued", "sent", "dead", "dropped"]),
   attempts: Schema.Int,
-  reason: Schema.NullOr(Schema.String)
+  reason: Schema.NullOr(Schema.String),
+  receipt: Schema.NullOr(Schema.Literals(["delivered", "failed"])),
+  receiptCode: Schema.NullOr(Schema.String)
 })
+
+const deliveryOf = ({ attempts, reason, receipt, receiptCode, status }: typeof DeliveryRow.Type): Delivery => ({
+  state: receipt ?? (status === "dead" ? "failed" : status),
+  attempts,
+  reason: receipt === "failed" ? `not delivered: ${receiptCode}` : reason ?? undefined
+})
+
+const isUuid = Schema.is(Schema.String.check(Schema.isUUID()))

@@ -153,7 +153,8 @@ const messageJson = (message: OutboxMessage) => ({
   key_id: message.keyId,
   sealed: Base64.encode(message.sealed),
   created_at: DateTime.formatIso(message.createdAt),
-  expires_at: DateTime.formatIso(message.expiresAt)
+  expires_at: DateTime.formatIso(message.expiresAt),
+  resends: message.resends
 })
 
 const chargeJson = (charge: Charge) => ({

@@ -2,6 +2,7 @@
  * The store, the users and the outbox in PostgreSQL, on tables that are brought up to date first: what a host provides its
  * client from `@effect/sql-pg` to.
  */
+import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Layer from "effect/Layer"
 import type * as Migrator from "effect/sql/Migrator"
 import type * as SqlClient from "effect/sql/SqlClient"
@@ -22,7 +23,7 @@ import * as PgUserStore from "./PgUserStore.ts"
 export const layerStores: Layer.Layer<
   UserStore | Users | Outbox,
   SqlError | Migrator.MigrationError,
-  SqlClient.SqlClient
+  SqlClient.SqlClient | PgClient.PgClient
 > = Layer.mergeAll(PgUserStore.layer, PgUsers.layer, PgOutbox.layer, PgHousekeeping.layer).pipe(
   Layer.provide(PgMigrations.layer)
 )

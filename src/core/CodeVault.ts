@@ -7,6 +7,7 @@ import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { PhoneNumber } from "./PhoneNumber.ts"
+import type { NoticeOf } from "./SmsNotifier.ts"
 import type { UserId } from "./UserId.ts"
 
 /**
@@ -49,9 +50,15 @@ export type MessageBody =
     readonly kind: "code"
     readonly recipient: PhoneNumber
     readonly language?: string | undefined
-    readonly code: Redacted.Redacted
+    /** Undefined where a provider makes the code. */
+    readonly code?: Redacted.Redacted | undefined
   }
-  | { readonly kind: "notice"; readonly recipient: PhoneNumber; readonly language?: string | undefined }
+  | {
+    readonly kind: "notice"
+    readonly recipient: PhoneNumber
+    readonly language?: string | undefined
+    readonly change: NoticeOf
+  }
 
 /**
  * What a sealed message belongs to: it opens only with the same.
@@ -95,7 +102,7 @@ export class CodeVault extends Context.Service<CodeVault, {
     binding: SealBinding
   ) => Effect.Effect<MessageBody, UnknownKey | SealBroken>
   readonly fingerprint: (
-    purpose: "number" | "idempotency-scope" | "idempotent-request",
+    purpose: "number" | "idempotency-scope" | "idempotent-request" | "receipt",
     parts: ReadonlyArray<string>
   ) => Effect.Effect<string>
 }>()("effect-user-phone/core/CodeVault") {}

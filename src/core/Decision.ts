@@ -7,20 +7,15 @@ import type * as Duration from "effect/Duration"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import type { Charge } from "./Counters.ts"
-import { InvalidCode, NoPendingCode, NoPhone, PhoneNotChanged, TooManyRequests, VerificationOff } from "./Errors.ts"
+import { NoPendingCode, NoPhone, PhoneNotChanged, TooManyRequests, VerificationOff } from "./Errors.ts"
 import * as Charges from "./internal/Charges.ts"
+import { record } from "./internal/Record.ts"
 import * as Limits from "./Limits.ts"
+import type { Notices } from "./Notices.ts"
+import type { CodeRecord, PendingCode, ProviderCode } from "./PendingCode.ts"
 import type { PhoneNumber } from "./PhoneNumber.ts"
-import {
-  type CodeRecord,
-  evolve,
-  nextEvent,
-  type PendingCode,
-  type PhoneChange,
-  type SendWait,
-  type UserPhone,
-  type UserPhoneEvent
-} from "./UserPhone.ts"
+import type { NoticeOf } from "./SmsNotifier.ts"
+import { type PhoneChange, type SendWait, type UserPhone, type UserPhoneEvent } from "./UserPhone.ts"
 
 /**
  * A message that a decision calls for, before its text is sealed.
@@ -28,12 +23,28 @@ import {
  * @category models
  * @since 0.1.0
  */
-export interface MessageIntent {
-  readonly kind: "code"
-  readonly recipient: PhoneNumber
-  readonly codeId: string
-  readonly expiresAt: DateTime.Utc
-}
+export type MessageIntent =
+  | {
+    readonly kind: "code"
+    readonly recipient: PhoneNumber
+    readonly codeId: string
+    readonly expiresAt: DateTime.Utc
+    readonly resends: number
+  }
+  | {
+    readonly kind: "notice"
+    readonly recipient: PhoneNumber
+    readonly change: NoticeOf
+    readonly expiresAt: DateTime.Utc
+  }
+
+/**
+ * A new code: our own, or one that a provider is to make.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type NewCode = CodeRecord | Omit<ProviderCode, "_tag" | "verificationId" | "wrongGuesses">
 
 /**
  * What a command comes to: the events to append, the state after them, the messages to send, and what that costs.
@@ -58,6 +69,7 @@ export interface Decision {
 export interface Situation {
   readonly now: DateTime.Utc
   readonly limits: Limits.Limits
+  readonly notices: Notices | "off"
   /** Whether the caller is the user. */
   readonly bySelf: boolean
   /** Drawn anew for each decision, from 0 up to 1. */
@@ -73,11 +85,12 @@ export interface Situation {
 export interface SetPhoneCommand {
   readonly number: PhoneNumber
   readonly fingerprint: string
-  readonly proof: "Vouched" | CodeRecord
+  readonly proof: "Vouched" | NewCode
 }
 
 /**
- * A new number replaces the old one at once, unverified, and takes any pending code with it.
+ * A new number replaces the old one at once, unverified, and takes any pending code with it. The holder of a verified one is
+ * told.
  *
  * @category decisions
  * @since 0.1.0
@@ -92,9 +105,12 @@ export const decideSetPhone = (
   const changed: PhoneChange = { type: "user.human.phone.changed", number }
   if (proof === "Vouched") {
     const verified: PhoneChange = { type: "user.human.phone.verified", proven: fingerprint, vouched: true }
-    return Result.succeed(record(user, [changed, verified], situation.now))
+    return Result.succeed(noticed(record(user, [changed, verified], situation.now), "replaced", situation))
   }
-  return addCode(user, { changed, code: proof, recipient: number }, situation)
+  return Result.map(
+    addCode(user, { changed, code: proof, recipient: number, resends: 0 }, situation),
+    (decision) => noticed(decision, "replaced", situation)
+  )
 }
 
 /**
@@ -107,79 +123,32 @@ export const decideSetPhone = (
  */
 export const decideResend = (
   user: UserPhone,
-  { code, grace }: { readonly code: CodeRecord | undefined; readonly grace: Duration.Duration },
+  { code, grace }: { readonly code: NewCode | undefined; readonly grace: Duration.Duration },
   situation: Situation
 ): Result.Result<Decision, VerificationOff | NoPendingCode | TooManyRequests> => {
   if (isClosed(user, situation)) return Result.fail(new VerificationOff())
   if (user.phone === undefined || user.pending === undefined || code === undefined) {
     return Result.fail(new NoPendingCode())
   }
-  const recipient = user.phone.number
-  const previous = graced(user.pending, code, grace, situation)
-  return addCode(user, { code, previous, recipient }, situation)
+  const { pending, phone: { number: recipient } } = user
+  const previous = graced(pending, code, grace, situation)
+  const resends = pending._tag === "OwnCode" ? pending.resends + 1 : 1
+  return addCode(user, { code, previous, recipient, resends }, situation)
 }
 
 /**
- * The codes that a guess may be compared with now: the pending one, and the one before it while that is accepted; and the
- * number that they prove. `fingerprint` is that of the user's number: a code proves no other.
+ * The number goes, and any pending code with it; the holder of a verified one is told. The counts stay.
  *
  * @category decisions
  * @since 0.1.0
  */
-export const codesToCompare = (
-  { guesses, pending, phone }: UserPhone,
-  fingerprint: string | undefined,
-  limits: Limits.Limits,
-  now: DateTime.Utc
-): Result.Result<
-  { readonly number: PhoneNumber; readonly codes: readonly [CodeRecord, ...Array<CodeRecord>] },
-  VerificationOff | TooManyRequests | InvalidCode
-> => {
-  if (Limits.isOff(limits, guesses)) return Result.fail(new VerificationOff())
-  const until = Limits.guessesFullUntil(limits, guesses, now)
-  if (until !== undefined) return Result.fail(new TooManyRequests({ reason: "WRONG_GUESSES_PER_USER", until }))
-  if (phone === undefined || pending?._tag !== "OwnCode" || pending.current.number !== fingerprint) {
-    return refuse("NO_CODE")
-  }
-  if (Limits.isSpent(limits, pending.wrongGuesses)) return refuse("CODE_SPENT")
-  const { current, previous } = pending
-  if (!isLive(current, now)) return refuse("CODE_EXPIRED")
-  return Result.succeed({
-    number: phone.number,
-    codes: previous?.number === fingerprint && isLive(previous, now) ? [current, previous] : [current]
-  })
-}
-
-/**
- * What a guess comes to that was compared: the number is verified, or the wrong guess counts. Its commit may still be
- * refused for the number's own count, which says nothing of whether the guess was right.
- *
- * @category decisions
- * @since 0.1.0
- */
-export const decideGuess = (
+export const decideRemove = (
   user: UserPhone,
-  { codes, right }: { readonly codes: readonly [CodeRecord, ...Array<CodeRecord>]; readonly right: boolean },
-  { limits, now }: Pick<Situation, "limits" | "now">
-): Decision => ({
-  ...record(user, [
-    right
-      ? { type: "user.human.phone.verified", proven: codes[0].number, vouched: false }
-      : { type: "user.human.phone.verification.failed", codeId: codes[0].codeId }
-  ], now),
-  charges: Charges.forGuess(limits, user, { codes, right }, now)
-})
-
-/**
- * The number goes, and any pending code with it. The counts stay.
- *
- * @category decisions
- * @since 0.1.0
- */
-export const decideRemove = (user: UserPhone, now: DateTime.Utc): Result.Result<Decision, NoPhone> =>
+  situation: Pick<Situation, "limits" | "notices" | "now">
+): Result.Result<Decision, NoPhone> =>
   user.phone === undefined
     ? Result.fail(new NoPhone())
-    : Result.succeed(record(user, [{ type: "user.human.phone.removed" }], now))
+    : Result.succeed(noticed(record(user, [{ type: "user.human.phone.removed" }], situation.now), "removed", situation))
 
 /**
  * The row of wrong guesses ends, long enough to be off or not. The wrong guesses of the last day still count.
@@ -190,73 +159,73 @@ export const decideRemove = (user: UserPhone, now: DateTime.Utc): Result.Result<
 export const decideUnlock = (user: UserPhone, now: DateTime.Utc): Decision =>
   record(user, [{ type: "user.human.phone.verification.unlocked" }], now)
 
-const isLive = ({ expiresAt }: CodeRecord, now: DateTime.Utc): boolean => DateTime.isGreaterThan(expiresAt, now)
-
 /** Whether verification is off for this caller's attempts to start one. Others with user.write may still help. */
 const isClosed = ({ guesses }: UserPhone, { bySelf, limits }: Situation): boolean =>
   bySelf && Limits.isOff(limits, guesses)
 
-const refuse = (reason: InvalidCode["reason"]) => Result.fail(new InvalidCode({ reason, guessesLeft: 0 }))
-
 /** The pending code as it is still accepted after a new one, if it is. */
 const graced = (
   pending: PendingCode,
-  next: CodeRecord,
+  next: NewCode,
   grace: Duration.Duration,
   { limits, now }: Situation
 ): CodeRecord | undefined => {
-  if (pending._tag !== "OwnCode" || pending.current.number !== next.number) return undefined
+  if (!isOwn(next) || pending._tag !== "OwnCode" || pending.current.number !== next.number) return undefined
   if (Limits.isSpent(limits, pending.wrongGuesses)) return undefined
   const { current } = pending
   const accepted = { ...current, expiresAt: DateTime.min(current.expiresAt, DateTime.addDuration(now, grace)) }
-  return isLive(accepted, now) ? accepted : undefined
+  return DateTime.isGreaterThan(accepted.expiresAt, now) ? accepted : undefined
 }
+
+const isOwn = (code: NewCode): code is CodeRecord => "digest" in code
 
 /** Adds a code, and the message that carries it unless it is returned, if the user need not wait for that. */
 const addCode = (
   user: UserPhone,
-  { changed, code, previous, recipient }: {
+  { changed, code, previous, recipient, resends }: {
     readonly changed?: PhoneChange
-    readonly code: CodeRecord
+    readonly code: NewCode
     readonly previous?: CodeRecord | undefined
     readonly recipient: PhoneNumber
+    readonly resends: number
   },
   situation: Situation
 ): Result.Result<Decision, TooManyRequests> => {
   const { chance, limits, now } = situation
-  const pending: PendingCode = {
-    _tag: "OwnCode",
-    current: code,
-    ...(previous === undefined ? {} : { previous }),
-    wrongGuesses: 0
-  }
+  const pending: PendingCode = isOwn(code)
+    ? { _tag: "OwnCode", current: code, ...(previous && { previous }), resends, wrongGuesses: 0 }
+    // The provider may send the same code again, so guesses at it go on being counted.
+    : { _tag: "ProviderCode", ...code, wrongGuesses: changed === undefined ? guessesAtProvider(user.pending, code) : 0 }
   const recorded = (wait?: SendWait) => {
     const added: PhoneChange = { type: "user.human.phone.code.added", pending, ...(wait && { wait }) }
     return record(user, changed === undefined ? [added] : [changed, added], now)
   }
-  if (!code.sent) return Result.succeed(recorded())
+  if (isOwn(code) && !code.sent) return Result.succeed(recorded())
 
   const until = Limits.waitingUntil(limits, user.wait, now)
   if (until !== undefined) return Result.fail(new TooManyRequests({ reason: "WAIT_BETWEEN_CODES", until }))
   return Result.succeed({
     ...recorded(Limits.waitAfter(limits, user.wait, now, chance)),
-    messages: [{ kind: "code", recipient, codeId: code.codeId, expiresAt: code.expiresAt }],
+    messages: [{ kind: "code", recipient, codeId: code.codeId, expiresAt: code.expiresAt, resends }],
     charges: Charges.forCode(limits, user, code.number, now)
   })
 }
 
-const record = (
-  before: UserPhone,
-  [first, ...rest]: readonly [PhoneChange, ...Array<PhoneChange>],
-  now: DateTime.Utc
+const guessesAtProvider = (pending: PendingCode | undefined, { providerId }: { readonly providerId: string }): number =>
+  pending?._tag === "ProviderCode" && pending.providerId === providerId ? pending.wrongGuesses : 0
+
+/** The same with a notice to the number that a change takes from a user, if it was verified. */
+const noticed = (
+  decision: Decision,
+  change: NoticeOf,
+  { limits, notices, now }: Pick<Situation, "limits" | "notices" | "now">
 ): Decision => {
-  const event = nextEvent(before, first, now)
-  const events: [UserPhoneEvent, ...Array<UserPhoneEvent>] = [event]
-  let after = evolve(before, event)
-  for (const change of rest) {
-    const next = nextEvent(after, change, now)
-    events.push(next)
-    after = evolve(after, next)
+  const { charges, messages, before: { phone, proven } } = decision
+  if (notices === "off" || phone?.verified !== true || proven === undefined) return decision
+  const expiresAt = DateTime.addDuration(now, notices.lifetime)
+  return {
+    ...decision,
+    messages: [...messages, { kind: "notice", recipient: phone.number, change, expiresAt }],
+    charges: [...charges, ...Charges.forNotice(limits, proven, now)]
   }
-  return { before, events, after, messages: [], charges: [] }
 }

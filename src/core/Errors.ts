@@ -148,6 +148,18 @@ export class NoPendingCode extends Schema.TaggedError<NoPendingCode>()("NoPendin
 }
 
 /**
+ * A provider makes the codes here and tells nobody what they are. Ask for it to be sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CodeNotReturnable extends Schema.TaggedError<CodeNotReturnable>()("CodeNotReturnable", {}) {
+  override get message() {
+    return "the code is made by a provider and cannot be returned; ask for it to be sent"
+  }
+}
+
+/**
  * The code proves nothing. Only `CODE_WRONG` was compared and counted; after the others, and when no guesses are left,
  * a new code is needed. Unlike `TooManyRequests`, waiting does not help.
  *

@@ -86,13 +86,13 @@ const make = Effect.gen(function*() {
   const limits = yield* Limits.Limits
 
   const statusOf = Effect.fnUntraced(function*({ guesses, pending, userId, wait }: UserPhone) {
-    if (pending?._tag !== "OwnCode") return undefined
+    if (pending === undefined) return undefined
     const now = yield* DateTime.now
-    const { current, wrongGuesses } = pending
+    const current = pending._tag === "OwnCode" ? pending.current : pending
     const dead = Limits.isOff(limits, guesses) || DateTime.isLessThanOrEqualTo(current.expiresAt, now)
     const status: PendingCodeStatus = {
       expiresAt: current.expiresAt,
-      guessesLeft: dead ? 0 : Limits.guessesLeft(limits, wrongGuesses, guesses, now),
+      guessesLeft: dead ? 0 : Limits.guessesLeft(limits, pending.wrongGuesses, guesses, now),
       canResendAt: wait === undefined || limits.waitBetweenCodes === "off"
         ? current.createdAt
         : DateTime.max(wait.until, current.createdAt),

@@ -47,6 +47,8 @@ export interface Limits {
   readonly codesPerNumber: readonly [Window, ...Array<Window>] | "off"
   /** Codes sent for one user, whatever the numbers; 20 a day by default. */
   readonly codesPerUser: readonly [Window, ...Array<Window>] | "off"
+  /** Notices to one number that it was replaced or removed; 5 a day by default. Beyond it the change is made without one. */
+  readonly noticesPerNumber: readonly [Window, ...Array<Window>] | "off"
 }
 
 const day = Duration.hours(24)
@@ -68,7 +70,8 @@ export const defaults: Limits = {
     { max: 10, within: Duration.hours(1) },
     { max: 20, within: day }
   ],
-  codesPerUser: [{ max: 20, within: day }]
+  codesPerUser: [{ max: 20, within: day }],
+  noticesPerNumber: [{ max: 5, within: day }]
 }
 
 /**
@@ -84,7 +87,8 @@ export const off: Limits = {
   wrongGuessesInARow: "off",
   waitBetweenCodes: "off",
   codesPerNumber: "off",
-  codesPerUser: "off"
+  codesPerUser: "off",
+  noticesPerNumber: "off"
 }
 
 /**
@@ -117,14 +121,14 @@ export class LimitsRefused extends Schema.TaggedError<LimitsRefused>()("LimitsRe
  * @since 0.1.0
  */
 export const faultOf = (limits: Limits, counts: boolean): string | undefined => {
-  const { codesPerNumber, codesPerUser, guessesPerCode, waitBetweenCodes: wait } = limits
+  const { codesPerNumber, codesPerUser, guessesPerCode, noticesPerNumber, waitBetweenCodes: wait } = limits
   const { wrongGuessesInARow, wrongGuessesPerNumber, wrongGuessesPerUser } = limits
-  if (!counts && [codesPerNumber, codesPerUser, wrongGuessesPerNumber].some((limit) => limit !== "off")) {
-    return "codesPerNumber, codesPerUser and wrongGuessesPerNumber need a store with counters: " +
+  const byCounters = [codesPerNumber, codesPerUser, wrongGuessesPerNumber, noticesPerNumber]
+  if (!counts && byCounters.some((limit) => limit !== "off")) {
+    return "codesPerNumber, codesPerUser, wrongGuessesPerNumber and noticesPerNumber need a store with counters: " +
       "switch them off, or take another store"
   }
-  const windows = [wrongGuessesPerUser, wrongGuessesPerNumber, codesPerNumber, codesPerUser].flat()
-    .filter((window) => window !== "off")
+  const windows = [wrongGuessesPerUser, ...byCounters].flat().filter((window) => window !== "off")
   const counted = [guessesPerCode, wrongGuessesInARow].filter((count) => count !== "off")
   if ([...windows.map(({ max }) => max), ...counted].some((count) => !Number.isInteger(count) || count < 1)) {
     return "a limit must be \"off\" or a whole number from 1"

@@ -6,7 +6,9 @@ import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import type { Unavailable } from "./Errors.ts"
+import type { Receipt } from "./SmsNotifier.ts"
 import type { UserId } from "./UserId.ts"
 
 /**
@@ -35,6 +37,8 @@ export interface OutboxMessage {
   readonly createdAt: DateTime.Utc
   /** When the message can no longer help, such as when its code expires. */
   readonly expiresAt: DateTime.Utc
+  /** How often a new code was asked for before this one, since the number was set. */
+  readonly resends: number
 }
 
 /**
@@ -48,12 +52,15 @@ export interface ClaimedMessage extends OutboxMessage {
   readonly leaseToken: string
   /** How often the message has been claimed before, this time not counted. */
   readonly attempts: number
+  /** For a code: whether it was still the newest pending one of its user at the claim. */
+  readonly codeIsPending: boolean
 }
 
 /**
  * How an attempt at a message ended.
  *
- * - `Sent`: a provider took it. For a code, the user's log gets `user.human.phone.code.sent` in the same step.
+ * - `Sent`: a provider took it. For a code, the user's log gets `user.human.phone.code.sent` in the same step. Where the
+ *   provider makes the code, the pending one gets `verificationId`.
  * - `Retry`: due again at `at`. `Released`: the same, and the attempt does not count.
  * - `Dead`: given up; `reason` says why. `Dropped`: no longer of use, so not sent.
  *
@@ -63,7 +70,14 @@ export interface ClaimedMessage extends OutboxMessage {
  * @since 0.1.0
  */
 export type Settlement =
-  | { readonly _tag: "Sent"; readonly at: DateTime.Utc; readonly receipt: string | undefined }
+  | {
+    readonly _tag: "Sent"
+    readonly at: DateTime.Utc
+    readonly provider: string
+    /** The provider's own id of the message. */
+    readonly reference: string | undefined
+    readonly verificationId?: string | undefined
+  }
   | { readonly _tag: "Retry"; readonly at: DateTime.Utc; readonly reason: string }
   | { readonly _tag: "Released"; readonly at: DateTime.Utc; readonly reason: string }
   | { readonly _tag: "Dead"; readonly reason: string }
@@ -76,21 +90,30 @@ export type Settlement =
  * @since 0.1.0
  */
 export interface Delivery {
-  /** `queued` until it is settled for good; then how. `sent` means that a provider took it. */
-  readonly state: "queued" | "sent" | "dead" | "dropped"
+  /**
+   * `queued` until it is settled for good. `sent`: a provider took it; `delivered`: and reported that it arrived. `failed`: it
+   * was given up, or the provider reported that it did not arrive. `dropped`: it was no longer of use.
+   */
+  readonly state: "queued" | "sent" | "delivered" | "failed" | "dropped"
   /** How often it was claimed. */
   readonly attempts: number
-  /** Why it is tried again, or was given up; never the words of a provider. */
+  /** Why it is tried again, or has failed; never the words of a provider. */
   readonly reason: string | undefined
 }
 
 /**
  * Contract:
  *
- * - `claim` hands out messages that are due, those first that have been due the longest, at most `limit`. While a lease
- *   lives, no other claim returns its message, from any process; after it, the message is due again.
+ * - `claim` hands out messages that are due, the oldest first, at most `limit`. While a lease lives, no other claim returns
+ *   its message, from any process; after it, the message is due again.
  * - `settle` acts only for the latest lease on a message and answers whether it did. Once another worker has the message,
  *   or its user is removed, the worker that lost it changes nothing.
+ * - `report` records what a provider says became of a message, once: the first report that is final stays. A message that
+ *   was in a worker's hands, and is not settled yet, is settled by it as sent; for a code, the user's log gets
+ *   `user.human.phone.code.delivered` or `.undelivered` in the same step. A message that was never claimed, was given up or
+ *   dropped, or is unknown, stays as it is. Answers whether it was recorded.
+ * - `arrivals` tells that there may be messages to claim, soon after a commit by any process. It is only a hint: nothing
+ *   is told of retries, and some may be missed.
  * - `delivery` tells of the message that carries a user's code, at least until that code expires; undefined when there is
  *   none.
  *
@@ -104,5 +127,11 @@ export class Outbox extends Context.Service<Outbox, {
     readonly lease: Duration.Duration
   }) => Effect.Effect<ReadonlyArray<ClaimedMessage>, Unavailable>
   readonly settle: (message: ClaimedMessage, settlement: Settlement) => Effect.Effect<boolean, Unavailable>
+  readonly report: (
+    messageId: string,
+    receipt: Receipt,
+    at: DateTime.Utc
+  ) => Effect.Effect<boolean, Unavailable>
+  readonly arrivals: Stream.Stream<void, Unavailable>
   readonly delivery: (userId: UserId, codeId: string) => Effect.Effect<Delivery | undefined, Unavailable>
 }>()("effect-user-phone/core/Outbox") {}

@@ -1,17 +1,22 @@
 /**
- * RemovePhone: take a user's phone number away, verified or not, and with it any code that is pending. What was counted
- * against the user stays counted.
+ * RemovePhone: take a user's phone number away, verified or not, and with it any code that is pending. The holder of a
+ * verified one is told. What was counted against the user stays counted.
  */
 import * as Context from "effect/Context"
+import type * as SecureRandom from "effect/crypto/SecureRandom"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Access } from "./Access.ts"
 import type { Actor } from "./Actor.ts"
+import type { CodeVault } from "./CodeVault.ts"
 import { decideRemove } from "./Decision.ts"
 import type { InvalidArgument, NoPhone, NotFound, PermissionDenied, Unavailable, UserNotInitialized } from "./Errors.ts"
+import * as OneTimeCode from "./internal/OneTimeCode.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
+import type { LimitsRefused } from "./Limits.ts"
+import { Notices } from "./Notices.ts"
 import type { Details, UserStore } from "./UserStore.ts"
 
 /**
@@ -55,6 +60,9 @@ export class RemovePhone extends Context.Service<RemovePhone, {
 
 const make = Effect.gen(function*() {
   const phone = yield* PhoneCommand.PhoneCommand
+  const limits = yield* PhoneCommand.limitsInForce
+  const notices = yield* Notices
+  const { enclose } = yield* OneTimeCode.makeEnvelope
 
   return RemovePhone.of({
     removePhone: Effect.fn("RemovePhone.removePhone")(function*({ userId: id }) {
@@ -62,8 +70,9 @@ const make = Effect.gen(function*() {
 
       return yield* phone.onUser(userId, "SelfOrWriter", ({ user }) =>
         Effect.gen(function*() {
-          const decision = yield* Effect.fromResult(decideRemove(user, yield* DateTime.now))
-          return { details: yield* phone.append(decision) }
+          const now = yield* DateTime.now
+          const decision = yield* Effect.fromResult(decideRemove(user, { limits, notices, now }))
+          return { details: yield* phone.append(decision, yield* enclose(decision, undefined, now)) }
         }))
     })
   })
@@ -73,6 +82,8 @@ const make = Effect.gen(function*() {
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<RemovePhone, never, Access | UserStore> = Layer.effect(RemovePhone, make).pipe(
-  Layer.provide(PhoneCommand.layer)
-)
+export const layer: Layer.Layer<
+  RemovePhone,
+  LimitsRefused,
+  Access | UserStore | CodeVault | SecureRandom.SecureRandom
+> = Layer.effect(RemovePhone, make).pipe(Layer.provide(PhoneCommand.layer))

@@ -15,6 +15,7 @@ import type { CodeGenerator } from "./CodeGenerator.ts"
 import type { CodeVault } from "./CodeVault.ts"
 import { decideResend } from "./Decision.ts"
 import type {
+  CodeNotReturnable,
   IdempotencyKeyReused,
   InvalidArgument,
   InvalidPhoneNumber,
@@ -64,6 +65,7 @@ export type ResendPhoneCodeError =
   | PermissionDenied
   | NotFound
   | UserNotInitialized
+  | CodeNotReturnable
   | VerificationOff
   | NoPendingCode
   | InvalidPhoneNumber

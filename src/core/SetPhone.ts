@@ -17,6 +17,7 @@ import type { CodeGenerator } from "./CodeGenerator.ts"
 import { CodeVault } from "./CodeVault.ts"
 import { decideSetPhone } from "./Decision.ts"
 import type {
+  CodeNotReturnable,
   IdempotencyKeyReused,
   InvalidArgument,
   InvalidPhoneNumber,
@@ -72,6 +73,7 @@ export type SetPhoneError =
   | NotFound
   | UserNotInitialized
   | InvalidPhoneNumber
+  | CodeNotReturnable
   | VerificationOff
   | PhoneNotChanged
   | TooManyRequests

@@ -1,14 +1,19 @@
 /**
- * The port that hands one message to whoever delivers it.
+ * The port that hands one message to whoever delivers it, and reads what they report of it later.
  */
 import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { PhoneNumber } from "./PhoneNumber.ts"
+import type { UserId } from "./UserId.ts"
 
 /** It may work later: the provider is down, slow or unreachable. */
-export class Transient extends Schema.TaggedClass<Transient>()("Transient", { cause: Schema.Defect() }) {}
+export class Transient extends Schema.TaggedClass<Transient>()("Transient", {
+  /** What went wrong in words of the adapter's own, such as `HTTP 500`; never the number or the text. */
+  cause: Schema.String
+}) {}
 
 /** It will work later: too many messages for now. */
 export class Throttled extends Schema.TaggedClass<Throttled>()("Throttled", {
@@ -26,18 +31,51 @@ export class Permanent extends Schema.TaggedClass<Permanent>()("Permanent", {
 export class OptedOut extends Schema.TaggedClass<OptedOut>()("OptedOut", {}) {}
 
 /**
+ * The provider takes no message of this account: wrong credentials, no funds, a closed account. Unlike `Transient`, only
+ * the operator can change that, and no message can help it.
+ */
+export class AccountRefused extends Schema.TaggedClass<AccountRefused>()("AccountRefused", {
+  /** The provider's error code or a word for it. */
+  code: Schema.String
+}) {}
+
+/** Nobody takes messages now, and nobody was asked: the attempt does not count. */
+export class Paused extends Schema.TaggedClass<Paused>()("Paused", {
+  /** When it makes sense to ask again. */
+  until: Schema.DateTimeUtc
+}) {}
+
+/**
  * A message was not handed over. The reason says whether to try again.
  *
  * @category errors
  * @since 0.1.0
  */
 export class SmsNotSent extends Schema.TaggedError<SmsNotSent>()("SmsNotSent", {
-  reason: Schema.Union([Transient, Throttled, Permanent, OptedOut])
+  reason: Schema.Union([Transient, Throttled, Permanent, OptedOut, AccountRefused, Paused])
 }) {
   override get message() {
     return `SMS not sent: ${this.reason._tag}`
   }
 }
+
+/**
+ * What a message says, for a receiver that words it anew.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SmsContent =
+  | { readonly kind: "code"; readonly code: Redacted.Redacted }
+  | { readonly kind: "notice"; readonly change: NoticeOf }
+
+/**
+ * What became of the verified number whose holder is told.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type NoticeOf = "replaced" | "removed"
 
 /**
  * A rendered message.
@@ -48,15 +86,74 @@ export class SmsNotSent extends Schema.TaggedError<SmsNotSent>()("SmsNotSent", {
 export interface Sms {
   /** The same for every attempt at one message: the idempotency key for providers that take one. */
   readonly messageId: string
+  readonly userId: UserId
   readonly recipient: PhoneNumber
   readonly text: Redacted.Redacted
+  readonly content: SmsContent
+  /** The language that the user prefers as a BCP 47 tag, if known. */
+  readonly language: string | undefined
+  /** When the message can no longer help. */
+  readonly expiresAt: DateTime.Utc
+  /** How often a code was asked for again before this one: what did not arrive one way may arrive another. */
+  readonly resends: number
+  /** What a provider has to name when it reports on the message: safe in a URL, and not to be guessed. */
+  readonly receiptId: string
 }
+
+/**
+ * A message is in a provider's hands.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandOver {
+  /** The provider's name, such as `twilio`. */
+  readonly provider: string
+  /** The provider's own id of the message, if it gives one. */
+  readonly reference: string | undefined
+}
+
+/**
+ * A provider's report as it came in, over HTTP.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReceiptCallback {
+  /** The receipt id of the message that it is on. */
+  readonly receiptId: string
+  /** The query, without its question mark. */
+  readonly query: string
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly body: string
+}
+
+/**
+ * What became of a message after its hand-over.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Receipt =
+  | { readonly status: "delivered" }
+  /** `code` is the provider's error code or a word for it. */
+  | { readonly status: "failed"; readonly code: string }
+
+/**
+ * What a report says, or undefined when it says nothing that is final, or does not come from the provider.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ReadReceipt = (callback: ReceiptCallback) => Effect.Effect<Receipt | undefined>
 
 /**
  * @category services
  * @since 0.1.0
  */
 export class SmsNotifier extends Context.Service<SmsNotifier, {
-  /** Answers the provider's own id of the message, if it gives one. */
-  readonly send: (sms: Sms) => Effect.Effect<string | undefined, SmsNotSent>
+  readonly send: (sms: Sms) => Effect.Effect<HandOver, SmsNotSent>
+  /** How to read reports, by the name of the provider that makes them. */
+  readonly receipts: ReadonlyMap<string, ReadReceipt>
 }>()("effect-user-phone/core/SmsNotifier") {}

@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import type { NoticeOf } from "./SmsNotifier.ts"
 
 /**
  * What a text is made from.
@@ -26,7 +27,11 @@ export type SmsTextInput =
       /** How many minutes the code will still be good, at least 1. */
       readonly minutes: number
     }
-    | { readonly kind: "notice" }
+    | {
+      readonly kind: "notice"
+      /** What became of the verified number that the message goes to. */
+      readonly change: NoticeOf
+    }
   )
 
 /**
@@ -49,7 +54,7 @@ export const layerEnglish: Layer.Layer<SmsText> = Layer.succeed(SmsText, {
 
 const english = (input: SmsTextInput): string => {
   if (input.kind === "notice") {
-    return "The phone number of your account was replaced or removed. If this was not you, contact support."
+    return `This phone number was ${input.change} in your account. If this was not you, contact support.`
   }
   const unit = input.minutes === 1 ? "minute" : "minutes"
   return `${

@@ -3,64 +3,11 @@
  * All of it is pure. What a command comes to is in `Decision.ts`; stores only load and commit.
  */
 import * as DateTime from "effect/DateTime"
+import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
+import { PendingCode } from "./PendingCode.ts"
 import { PhoneNumber } from "./PhoneNumber.ts"
 import type { OrganizationId, UserId } from "./UserId.ts"
-
-/**
- * What is kept of a one-time code that we made: never the code itself.
- *
- * @category models
- * @since 0.1.0
- */
-export const CodeRecord = Schema.Struct({
-  codeId: Schema.String,
-  /** The fingerprint of the number that the code proves; not necessarily the user's current one. */
-  number: Schema.String,
-  /** The keyed digest, base64url. */
-  digest: Schema.String,
-  /** The key that made the digest. */
-  keyId: Schema.String,
-  /** Whether it goes out by SMS, rather than back to the caller. */
-  sent: Schema.Boolean,
-  createdAt: Schema.DateTimeUtc,
-  expiresAt: Schema.DateTimeUtc
-})
-
-/**
- * @category models
- * @since 0.1.0
- */
-export type CodeRecord = typeof CodeRecord.Type
-
-/**
- * The code that a user is expected to enter: our own, with the one before it while that is still accepted, or one that a
- * provider made and checks.
- *
- * @category models
- * @since 0.1.0
- */
-export const PendingCode = Schema.TaggedUnion({
-  OwnCode: {
-    current: CodeRecord,
-    previous: Schema.optionalKey(CodeRecord),
-    /** Wrong guesses on this code and the previous one together. */
-    wrongGuesses: Schema.Natural
-  },
-  ProviderCode: {
-    codeId: Schema.String,
-    number: Schema.String,
-    providerId: Schema.String,
-    verificationId: Schema.String,
-    wrongGuesses: Schema.Natural
-  }
-})
-
-/**
- * @category models
- * @since 0.1.0
- */
-export type PendingCode = typeof PendingCode.Type
 
 /**
  * A user's wrong guesses. Only a right one, or an unlock, ends the row; nothing clears the times.
@@ -138,7 +85,8 @@ export interface UserPhone {
 }
 
 /**
- * What can happen to a phone, by the wire's event types; `verification.unlocked` is an addition.
+ * What can happen to a phone, by the wire's event types; `verification.attempted` and `.unlocked`, and what becomes of a code
+ * after it was sent, are additions.
  *
  * @category models
  * @since 0.1.0
@@ -151,9 +99,18 @@ export const PhoneChange = Schema.Union([
     /** The fingerprint of the number. */
     proven: Schema.String,
     /** Whether the host vouched for the number, rather than the user proving it. */
-    vouched: Schema.Boolean
+    vouched: Schema.Boolean,
+    /** Of a code that a provider checked: when the attempt was recorded, which was right and no longer counts. */
+    attemptedAt: Schema.optionalKey(Schema.DateTimeUtc)
   }),
-  Schema.Struct({ type: Schema.tag("user.human.phone.verification.failed"), codeId: Schema.String }),
+  /** A guess that a provider is asked about next. It counts as wrong until it is known to be right. */
+  Schema.Struct({ type: Schema.tag("user.human.phone.verification.attempted"), codeId: Schema.String }),
+  Schema.Struct({
+    type: Schema.tag("user.human.phone.verification.failed"),
+    codeId: Schema.String,
+    /** Whether the guess was counted before, as an attempt. */
+    attempted: Schema.optionalKey(Schema.Literal(true))
+  }),
   Schema.Struct({ type: Schema.tag("user.human.phone.verification.unlocked") }),
   Schema.Struct({
     type: Schema.tag("user.human.phone.code.added"),
@@ -164,7 +121,21 @@ export const PhoneChange = Schema.Union([
   Schema.Struct({
     type: Schema.tag("user.human.phone.code.sent"),
     codeId: Schema.String,
+    messageId: Schema.String,
+    /** Of a code that a provider makes: the provider's own id. */
+    verificationId: Schema.optionalKey(Schema.String)
+  }),
+  Schema.Struct({
+    type: Schema.tag("user.human.phone.code.delivered"),
+    codeId: Schema.String,
     messageId: Schema.String
+  }),
+  Schema.Struct({
+    type: Schema.tag("user.human.phone.code.undelivered"),
+    codeId: Schema.String,
+    messageId: Schema.String,
+    /** The provider's error code or a word for it. */
+    code: Schema.String
   })
 ])
 
@@ -223,21 +194,42 @@ const effectOf = (user: UserPhone, { at, change }: UserPhoneEvent): Partial<User
         phone: user.phone && { ...user.phone, verified: true },
         pending: undefined,
         proven: change.proven,
-        guesses: change.vouched ? user.guesses : { ...user.guesses, wrongInARow: 0 }
+        guesses: change.vouched
+          ? user.guesses
+          : { wrongInARow: 0, wrongAt: without(user.guesses.wrongAt, change.attemptedAt) }
       }
+    case "user.human.phone.verification.attempted":
+      return counted(user, at)
     case "user.human.phone.verification.failed":
-      return {
-        pending: user.pending && { ...user.pending, wrongGuesses: user.pending.wrongGuesses + 1 },
-        guesses: {
-          wrongInARow: user.guesses.wrongInARow + 1,
-          wrongAt: [at, ...user.guesses.wrongAt].slice(0, rememberedGuesses)
-        }
-      }
+      return change.attempted === true ? {} : counted(user, at)
     case "user.human.phone.verification.unlocked":
       return { guesses: { ...user.guesses, wrongInARow: 0 } }
     case "user.human.phone.code.added":
       return change.wait === undefined ? { pending: change.pending } : { pending: change.pending, wait: change.wait }
-    case "user.human.phone.code.sent":
+    case "user.human.phone.code.sent": {
+      const { pending } = user
+      const { codeId, verificationId } = change
+      return pending?._tag === "ProviderCode" && pending.codeId === codeId && verificationId !== undefined
+        ? { pending: { ...pending, verificationId } }
+        : {}
+    }
+    case "user.human.phone.code.delivered":
+    case "user.human.phone.code.undelivered":
       return {}
   }
+}
+
+/** One more wrong guess, on the pending code and of the user. */
+const counted = ({ guesses, pending }: UserPhone, at: DateTime.Utc): Partial<UserPhone> => ({
+  pending: pending && { ...pending, wrongGuesses: pending.wrongGuesses + 1 },
+  guesses: {
+    wrongInARow: guesses.wrongInARow + 1,
+    wrongAt: [at, ...guesses.wrongAt].slice(0, rememberedGuesses)
+  }
+})
+
+/** The times without one of those that equal `time`. */
+const without = (times: ReadonlyArray<DateTime.Utc>, time: DateTime.Utc | undefined): ReadonlyArray<DateTime.Utc> => {
+  const index = time === undefined ? -1 : times.findIndex((one) => Equal.equals(one, time))
+  return index === -1 ? times : times.toSpliced(index, 1)
 }

@@ -2,7 +2,8 @@
  * VerifyPhone: prove that the user's phone number is theirs, with the one-time code that was sent to it.
  *
  * A guess is looked at only while the limits allow it, and whether it was right is told only once that is committed: the
- * counts of wrong guesses and the look are one step, so that no number of callers gets more looks than there are.
+ * counts of wrong guesses and the look are one step, so that no number of callers gets more looks than there are. Where a
+ * provider checks the code, the guess is counted first, and the provider is asked between two commits.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -12,8 +13,7 @@ import * as Redacted from "effect/Redacted"
 import type { Access } from "./Access.ts"
 import type { Actor } from "./Actor.ts"
 import { CodeGenerator } from "./CodeGenerator.ts"
-import { type CodeBinding, CodeVault, type UnknownKey } from "./CodeVault.ts"
-import { codesToCompare, decideGuess } from "./Decision.ts"
+import { type CodeBinding, CodeVault } from "./CodeVault.ts"
 import {
   type InvalidArgument,
   InvalidCode,
@@ -24,11 +24,16 @@ import {
   type UserNotInitialized,
   type VerificationOff
 } from "./Errors.ts"
+import { codesToCompare, codeToAskAbout, decideAttempt, decideGuess, decideOutcome } from "./GuessDecision.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
 import * as Limits from "./Limits.ts"
-import type { CodeRecord, UserPhone } from "./UserPhone.ts"
+import type { CodeRecord } from "./PendingCode.ts"
+import type { PhoneNumber } from "./PhoneNumber.ts"
+import type { UserId } from "./UserId.ts"
+import type { UserPhone } from "./UserPhone.ts"
 import type { Details, UserStore } from "./UserStore.ts"
+import { VerificationProvider } from "./VerificationProvider.ts"
 
 /**
  * @category models
@@ -78,6 +83,7 @@ const make = Effect.gen(function*() {
   const generator = yield* CodeGenerator
   const vault = yield* CodeVault
   const limits = yield* PhoneCommand.limitsInForce
+  const provider = yield* VerificationProvider
 
   /** Whether the guess is one of the codes, each of which is compared, whatever the others come to. */
   const isRight = Effect.fnUntraced(function*(
@@ -93,27 +99,64 @@ const make = Effect.gen(function*() {
     return results.includes(true)
   })
 
+  const attempt = Effect.fnUntraced(function*(user: UserPhone, fingerprint: string | undefined, now: DateTime.Utc) {
+    const { code, number, verificationId } = yield* Effect.fromResult(codeToAskAbout(user, fingerprint, limits, now))
+    const { codeId, providerId } = code
+    if (provider?.id !== providerId) {
+      return yield* refuseUncounted("the provider that made it is not set up here", providerId)
+    }
+    const decision = decideAttempt(user, code, { limits, now })
+    yield* phone.commit({ ...decision, messages: [] })
+    return { provider, codeId, verificationId, number, attemptedAt: decision.events[0].at } satisfies Attempt
+  })
+
+  const ask = Effect.fnUntraced(function*(userId: UserId, guess: Redacted.Redacted, attempted: Attempt) {
+    const { attemptedAt, codeId, number: recipient, verificationId } = attempted
+    const outcome = yield* attempted.provider.check({ verificationId, recipient, guess })
+    return yield* phone.onUser(userId, "SelfOrWriter", ({ user }) =>
+      Effect.gen(function*() {
+        const now = yield* DateTime.now
+        const right = outcome === "right"
+        const decision = yield* Effect.fromResult(decideOutcome(user, { codeId, attemptedAt, right }, now))
+        const details = yield* phone.append(decision)
+        if (right) return { details }
+        if (outcome === "wrong") return yield* wrongGuess(decision.after, limits, now)
+        return yield* new InvalidCode({ reason: outcome === "spent" ? "CODE_SPENT" : "CODE_EXPIRED", guessesLeft: 0 })
+      }))
+  })
+
   return VerifyPhone.of({
     verifyPhone: Effect.fn("VerifyPhone.verifyPhone")(function*({ userId: id, verificationCode }) {
       const userId = yield* RequestShape.checkUserId("VerifyPhoneRequest", id)
       const guess = yield* RequestShape.checkCode("VerifyPhoneRequest", verificationCode, generator.read)
 
-      return yield* phone.onUser(userId, "SelfOrWriter", ({ user }) =>
+      const looked = yield* phone.onUser(userId, "SelfOrWriter", ({ user }) =>
         Effect.gen(function*() {
           const now = yield* DateTime.now
           const fingerprint = user.phone && (yield* vault.fingerprint("number", [Redacted.value(user.phone.number)]))
+          if (user.pending?._tag === "ProviderCode") return yield* attempt(user, fingerprint, now)
           const { codes, number } = yield* Effect.fromResult(codesToCompare(user, fingerprint, limits, now))
           // Without the key of the pending code nothing is counted, so nothing may be looked at either.
           const right = yield* isRight(guess, codes, { userId, number }).pipe(
-            Effect.catchTag("UnknownKey", refuseUncounted)
+            Effect.catchTag("UnknownKey", ({ keyId }) => refuseUncounted("its key is not held here", keyId))
           )
           const decision = decideGuess(user, { codes, right }, { limits, now })
           const { details } = yield* phone.commit({ ...decision, messages: [] })
           return right ? { details } : yield* wrongGuess(decision.after, limits, now)
         }))
+      return "details" in looked ? looked : yield* ask(userId, guess, looked)
     })
   })
 })
+
+/** A guess that has been counted, and that a provider is asked about next. */
+interface Attempt {
+  readonly provider: VerificationProvider
+  readonly codeId: string
+  readonly verificationId: string
+  readonly number: PhoneNumber
+  readonly attemptedAt: DateTime.Utc
+}
 
 /**
  * @category layers
@@ -125,9 +168,9 @@ export const layer: Layer.Layer<
   Access | UserStore | CodeGenerator | CodeVault
 > = Layer.effect(VerifyPhone, make).pipe(Layer.provide(PhoneCommand.layer))
 
-const refuseUncounted = ({ keyId }: UnknownKey) =>
+const refuseUncounted = (why: string, id: string) =>
   Effect.andThen(
-    Effect.logWarning("a code cannot be compared, since its key is not held here", keyId),
+    Effect.logWarning(`a code cannot be checked: ${why}`, id),
     Effect.fail(new InvalidCode({ reason: "CODE_EXPIRED", guessesLeft: 0 }))
   )
 

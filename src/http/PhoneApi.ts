@@ -122,11 +122,12 @@ export const GetPhoneResponse = Schema.Struct({
     canResendAt: Schema.String.annotate({ description: "When the next code can be sent, RFC 3339." }),
     delivery: Schema.optionalKey(
       Schema.Struct({
-        state: Schema.Literals(["queued", "sent", "dead", "dropped"]).annotate({
-          description: "sent: a provider took the message. dead: it was given up. dropped: it was no longer of use."
+        state: Schema.Literals(["queued", "sent", "delivered", "failed", "dropped"]).annotate({
+          description:
+            "sent: a provider took the message. delivered: it arrived, says the provider. failed: it was given up, or did not arrive. dropped: it was no longer of use."
         }),
         attempts: Schema.Natural,
-        reason: Schema.optionalKey(Schema.String.annotate({ description: "Why it is tried again or was given up." }))
+        reason: Schema.optionalKey(Schema.String.annotate({ description: "Why it is tried again or has failed." }))
       }).annotate({ description: "The message with the code; absent when the code was returned." })
     )
   })),

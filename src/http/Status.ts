@@ -82,6 +82,7 @@ const table: { readonly [Tag in CallerError["_tag"]]: Row<Extract<CallerError, {
       errorInfo(reason, guessesLeft === undefined ? undefined : { guessesLeft: String(guessesLeft) })
     ]
   },
+  CodeNotReturnable: { http: 400, code: 9, details: () => [errorInfo("CODE_NOT_RETURNABLE")] },
   VerificationOff: { http: 400, code: 9, details: () => [errorInfo("VERIFICATION_OFF")] },
   TooManyRequests: {
     http: 429,

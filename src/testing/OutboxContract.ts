@@ -3,12 +3,15 @@
  */
 import { assert, layer } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import { type ClaimedMessage, Outbox, type OutboxMessage, type Settlement } from "../core/Outbox.ts"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import { Outbox, type OutboxMessage } from "../core/Outbox.ts"
 import { Users } from "../core/Users.ts"
 import { UserStore } from "../core/UserStore.ts"
+import { claim, freshlyQueued, settlements, withoutLease } from "./internal/Queue.ts"
 import { assertSame } from "./internal/Same.ts"
 import { committed, folded, numberOf, register, settingNumber } from "./internal/Samples.ts"
 
@@ -99,11 +102,11 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const { now } = yield* freshlyQueued(0)
         const user = yield* register()
         const change = settingNumber(user, numberOf(1), now)
-        const notice: OutboxMessage = { ...change.messages[0]!, kind: "notice", codeId: undefined }
+        const notice: OutboxMessage = { ...change.messages[0]!, kind: "notice", codeId: undefined, resends: 0 }
         yield* Effect.flatMap(store.commit({ ...change, messages: [notice] }), committed)
         const [message] = yield* claim(now, 1)
         assertSame(withoutLease(message!), notice)
-        assert.isTrue(yield* outbox.settle(message!, { _tag: "Sent", at: now, receipt: undefined }))
+        assert.isTrue(yield* outbox.settle(message!, { _tag: "Sent", at: now, provider: "test", reference: undefined }))
         assert.strictEqual((yield* store.history(user.userId)).length, change.events.length)
       }))
 
@@ -115,7 +118,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const [message] = yield* claim(now, 1)
         // A worker whose clock is behind must not turn the log's time back.
         const at = DateTime.subtract(now, { seconds: 1 })
-        assert.isTrue(yield* outbox.settle(message!, { _tag: "Sent", at, receipt: "receipt" }))
+        assert.isTrue(yield* outbox.settle(message!, { _tag: "Sent", at, provider: "test", reference: "reference" }))
 
         const user = registered[0]!
         const history = yield* store.history(user.userId)
@@ -156,18 +159,58 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         assertSame(yield* tell(0), { state: "queued", attempts: 1, reason: undefined })
 
         yield* outbox.settle(claimed[0]!, { _tag: "Retry", at: now, reason: "transient" })
-        yield* outbox.settle(claimed[1]!, { _tag: "Sent", at: now, receipt: "receipt" })
+        yield* outbox.settle(claimed[1]!, { _tag: "Sent", at: now, provider: "test", reference: "reference" })
         yield* outbox.settle(claimed[2]!, { _tag: "Dead", reason: "opted out" })
         yield* outbox.settle(claimed[3]!, { _tag: "Dropped", reason: "expired" })
         assertSame(yield* Effect.forEach([0, 1, 2, 3], tell), [
           { state: "queued", attempts: 1, reason: "transient" },
           { state: "sent", attempts: 1, reason: undefined },
-          { state: "dead", attempts: 1, reason: "opted out" },
+          { state: "failed", attempts: 1, reason: "opted out" },
           { state: "dropped", attempts: 1, reason: "expired" }
         ])
         const [again] = yield* claim(now, 4)
-        yield* outbox.settle(again!, { _tag: "Sent", at: now, receipt: undefined })
+        yield* outbox.settle(again!, { _tag: "Sent", at: now, provider: "test", reference: undefined })
         assertSame(yield* tell(0), { state: "sent", attempts: 2, reason: undefined })
+      }))
+
+    it.effect("hands out the oldest of those that are due, however long they have been due", () =>
+      Effect.gen(function*() {
+        const { now, queued } = yield* freshlyQueued(3)
+        const outbox = yield* Outbox
+        const [oldest] = yield* claim(now, 1)
+        assert.isTrue(yield* outbox.settle(oldest!, { _tag: "Retry", at: now, reason: "test" }))
+        assertSame((yield* claim(now, 2)).map(withoutLease), queued.slice(0, 2))
+      }))
+
+    it.effect("tells whether a code is still the newest pending one of its user", () =>
+      Effect.gen(function*() {
+        const { now, registered } = yield* freshlyQueued(3)
+        const store = yield* UserStore
+        const [replaced, gone] = registered
+        const again = (yield* store.load(replaced!.userId))!
+        yield* Effect.flatMap(store.commit(settingNumber(again, numberOf(77), now)), committed)
+        yield* Users.use((users) => users.remove(gone!.userId))
+        const claimed = yield* claim(now, 10)
+        assertSame(
+          claimed.map(({ codeIsPending, userId }) => [
+            registered.findIndex((user) => user.userId === userId),
+            codeIsPending
+          ]),
+          [[0, false], [2, true], [0, true]]
+        )
+      }))
+
+    it.effect("tells of what comes in", () =>
+      Effect.gen(function*() {
+        const outbox = yield* Outbox
+        const heard = yield* Deferred.make<void>()
+        yield* Effect.forkScoped(Stream.runForEach(outbox.arrivals, () => Deferred.succeed(heard, undefined)))
+        // Listening begins at some time, so that messages come until one is heard.
+        yield* Effect.repeat(freshlyQueued(1), {
+          schedule: Schedule.spaced("20 millis"),
+          until: () => Deferred.isDoneUnsafe(heard)
+        })
+        yield* Deferred.await(heard)
       }))
 
     it.effect("knows of no message where none was queued, nor of another user's", () =>
@@ -187,34 +230,3 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         for (const settlement of settlements(now)) assert.isFalse(yield* outbox.settle(message!, settlement))
       }))
   })
-
-const claim = (now: DateTime.Utc, limit: number, lease: Duration.Input = "10 minutes") =>
-  Outbox.use((outbox) => outbox.claim({ now, limit, lease: Duration.fromInputUnsafe(lease) }))
-
-const withoutLease = ({ attempts: _, leaseToken: __, ...message }: ClaimedMessage) => message
-
-const settlements = (at: DateTime.Utc): ReadonlyArray<Settlement> => [
-  { _tag: "Sent", at, receipt: undefined },
-  { _tag: "Retry", at, reason: "test" },
-  { _tag: "Released", at, reason: "test" },
-  { _tag: "Dead", reason: "test" },
-  { _tag: "Dropped", reason: "test" }
-]
-
-/** Empties the queue, then queues messages of new users, a millisecond apart. */
-const freshlyQueued = Effect.fnUntraced(function*(count: number) {
-  const store = yield* UserStore
-  const outbox = yield* Outbox
-  const start = yield* DateTime.now
-  while (true) {
-    const left = yield* claim(DateTime.add(start, { hours: 48 }), 100)
-    if (left.length === 0) break
-    yield* Effect.forEach(left, (message) => outbox.settle(message, { _tag: "Dropped", reason: "test" }))
-  }
-  const registered = yield* Effect.replicateEffect(register(), count)
-  const queued = yield* Effect.forEach(registered, (user, index) => {
-    const change = settingNumber(user, numberOf(index), DateTime.add(start, { milliseconds: index }))
-    return Effect.as(Effect.flatMap(store.commit(change), committed), change.messages[0]!)
-  })
-  return { now: DateTime.add(start, { milliseconds: count }), registered, queued }
-})

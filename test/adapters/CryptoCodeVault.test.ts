@@ -112,7 +112,7 @@ for (const [name, layer] of Object.entries(runtimes)) {
           code: body.code
         })
 
-        const notice: CodeVault.MessageBody = { kind: "notice", recipient: number, language: "fr" }
+        const notice: CodeVault.MessageBody = { kind: "notice", recipient: number, language: "fr", change: "removed" }
         const noticeBinding = { ...sealBinding, codeId: undefined }
         assertSame(yield* open(yield* seal(notice, noticeBinding), noticeBinding), notice)
 

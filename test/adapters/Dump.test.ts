@@ -152,14 +152,17 @@ const work = Effect.fnUntraced(function*(...instances: ReadonlyArray<Instance.In
   })
 
   const resent: Array<Subject> = []
+  const gone: Array<Subject> = []
   for (const instance of instances) {
     yield* set(instance, "sent and delivered", "SendCode", "last")
     resent.push(yield* set(instance, "resent, to use the former", "SendCode", "first"))
     resent.push(yield* set(instance, "resent, to use the latter", "SendCode", "last"))
+    gone.push(yield* set(instance, "without the number again", "SendCode", "none"))
   }
   yield* Effect.repeat(instances[0]!.deliverDue, { while: (count) => count > 0 })
   yield* FrozenClock.FrozenClock.use(({ pass }) => pass(40_000))
   for (const subject of resent) yield* resend(subject, "SendCode")
+  for (const { instance, userId } of gone) yield* instance.remove(userId)
 
   for (const instance of instances) {
     yield* set(instance, "sent and queued", "SendCode", "last")
@@ -176,7 +179,6 @@ const work = Effect.fnUntraced(function*(...instances: ReadonlyArray<Instance.In
 
     const verified = yield* set(instance, "verified", "ReturnCode", "none")
     yield* instance.verify(verified.userId, verified.codes[0]!)
-    yield* instance.remove((yield* set(instance, "without the number again", "SendCode", "none")).userId)
     const erased = yield* set(instance, "erased", "ReturnCode", "none")
     yield* Effect.orDie(Users.Users.use((users) => users.remove(erased.userId)))
   }

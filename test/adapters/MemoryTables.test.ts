@@ -34,7 +34,7 @@ describe("the tables in memory", () => {
         })
         assert.strictEqual(result._tag, "Committed")
         for (const message of yield* claim({ now: at, limit: 1, lease })) {
-          yield* settle(message, { _tag: "Sent", at, receipt: undefined })
+          yield* settle(message, { _tag: "Sent", at, provider: "test", reference: undefined })
         }
       }
       assert.deepStrictEqual([counters.size, answers.size, outbox.size], [11, 10, 10])

@@ -63,7 +63,7 @@ describe("migrations", () => {
       yield* start
       const sql = yield* SqlClient.SqlClient
       const rows = yield* sql`SELECT migration_id FROM user_phone.migrations`
-      assert.deepStrictEqual(rows, [{ migration_id: 1 }, { migration_id: 2 }])
+      assert.deepStrictEqual(rows, [{ migration_id: 1 }, { migration_id: 2 }, { migration_id: 3 }])
     }).pipe(Effect.provide(layerClient.pipe(Layer.provideMerge(layerDatabase)))))
 })
 
@@ -77,9 +77,14 @@ describe("a schema from before", () => {
       yield* store.commit(change)
       // As the first migration left it.
       yield* sql`ALTER TABLE user_phone.users DROP COLUMN proven, DROP COLUMN wait`
-      yield* sql`DROP INDEX user_phone.outbox_of_code, user_phone.outbox_settled`
-      yield* sql`UPDATE user_phone.users SET pending = pending #- '{current,sent}'`
-      yield* sql`UPDATE user_phone.events SET data = (data || '{"returned": false}') #- '{pending,current,sent}'
+      yield* sql`DROP INDEX user_phone.outbox_of_code, user_phone.outbox_settled, user_phone.outbox_queued`
+      yield* sql`CREATE INDEX outbox_due ON user_phone.outbox (due_at) WHERE status = 'queued'`
+      yield* sql`ALTER TABLE user_phone.outbox DROP COLUMN resends, DROP COLUMN provider, DROP COLUMN receipt,
+        DROP COLUMN receipt_code`
+      yield* sql`ALTER TABLE user_phone.outbox RENAME COLUMN reference TO receipt`
+      yield* sql`UPDATE user_phone.users SET pending = pending #- '{current,sent}' #- '{resends}'`
+      yield* sql`UPDATE user_phone.events
+        SET data = (data || '{"returned": false}') #- '{pending,current,sent}' #- '{pending,resends}'
         WHERE type = 'user.human.phone.code.added'`
       yield* sql`DELETE FROM user_phone.migrations WHERE migration_id > 1`
       yield* sql`INSERT INTO user_phone.events (user_id, sequence, type, at, data)

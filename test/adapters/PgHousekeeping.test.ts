@@ -80,7 +80,7 @@ describe("housekeeping", () => {
       for (const name of ["1", "2", "3"]) yield* commitAgo(name, 0)
       const [first, second] = yield* outbox.claim({ now: yield* DateTime.now, limit: 2, lease: Duration.minutes(1) })
       yield* outbox.settle(first!, { _tag: "Dead", reason: "test" })
-      yield* outbox.settle(second!, { _tag: "Sent", at: yield* DateTime.now, receipt: undefined })
+      yield* outbox.settle(second!, { _tag: "Sent", at: yield* DateTime.now, provider: "test", reference: undefined })
       yield* sql`UPDATE user_phone.outbox SET settled_at = settled_at - interval '29 days'`
       yield* PgHousekeeping.tidy
       assert.strictEqual((yield* rows)[2], 3)

@@ -4,7 +4,7 @@ import { Duration } from "effect"
 import type { Charge } from "../../src/core/Counters.ts"
 import * as Charges from "../../src/core/internal/Charges.ts"
 import * as Limits from "../../src/core/Limits.ts"
-import type { CodeRecord } from "../../src/core/UserPhone.ts"
+import type { CodeRecord } from "../../src/core/PendingCode.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
 import { at, code, fingerprint, registered, returned } from "../fixtures/Aggregate.ts"
 

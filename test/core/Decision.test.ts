@@ -2,15 +2,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Result } from "effect"
 import {
-  codesToCompare,
-  decideGuess,
   decideRemove,
   decideResend,
   decideSetPhone,
   decideUnlock,
+  type NewCode,
   type SetPhoneCommand,
   type Situation
 } from "../../src/core/Decision.ts"
+import {
+  codesToCompare,
+  codeToAskAbout,
+  decideAttempt,
+  decideGuess,
+  decideOutcome
+} from "../../src/core/GuessDecision.ts"
 import * as Charges from "../../src/core/internal/Charges.ts"
 import * as Limits from "../../src/core/Limits.ts"
 import { evolve, type PhoneChange, type UserPhone } from "../../src/core/UserPhone.ts"
@@ -34,6 +40,7 @@ import {
 const situation = (now: DateTime.Utc, more: Partial<Situation> = {}): Situation => ({
   now,
   limits: Limits.off,
+  notices: "off",
   bySelf: true,
   chance: 0,
   ...more
@@ -60,7 +67,7 @@ describe("decideSetPhone", () => {
           at: at(0),
           change: {
             type: "user.human.phone.code.added",
-            pending: { _tag: "OwnCode", current: code("c", at(0)), wrongGuesses: 0 }
+            pending: { _tag: "OwnCode", current: code("c", at(0)), resends: 0, wrongGuesses: 0 }
           }
         }
       ],
@@ -69,13 +76,14 @@ describe("decideSetPhone", () => {
         sequence: 2n,
         changeDate: at(0),
         phone: { number: number("1"), verified: false },
-        pending: { _tag: "OwnCode", current: code("c", at(0)), wrongGuesses: 0 }
+        pending: { _tag: "OwnCode", current: code("c", at(0)), resends: 0, wrongGuesses: 0 }
       },
       messages: [{
         kind: "code",
         recipient: number("1"),
         codeId: "c",
-        expiresAt: DateTime.add(at(0), { minutes: 10 })
+        expiresAt: DateTime.add(at(0), { minutes: 10 }),
+        resends: 0
       }],
       charges: []
     })
@@ -217,7 +225,8 @@ describe("decideResend", () => {
       kind: "code",
       recipient: number("1"),
       codeId: "new",
-      expiresAt: code("new", at(10)).expiresAt
+      expiresAt: code("new", at(10)).expiresAt,
+      resends: 1
     }])
     assert.strictEqual(pendingAfter(waiting, at(10)).current.codeId, "new")
     assertSame(decision.events.reduce(evolve, decision.before), decision.after)
@@ -267,6 +276,8 @@ describe("decideResend", () => {
       number: fingerprint("1"),
       providerId: "p",
       verificationId: "v",
+      createdAt: at(0),
+      expiresAt: at(600),
       wrongGuesses: 0
     } as const
     assert.notProperty(pendingAfter({ ...waiting, pending }, at(10)), "previous")
@@ -307,6 +318,7 @@ describe("codesToCompare", () => {
       _tag: "OwnCode",
       current: code("new", at(100)),
       previous: { ...code("c", at(0), previousNumber), expiresAt: at(160) },
+      resends: 1,
       wrongGuesses: 4
     }
   })
@@ -382,17 +394,182 @@ describe("decideGuess", () => {
   })
 })
 
+describe("notices", () => {
+  const notices = { lifetime: Duration.hours(1) }
+  const told = { notices, limits: { ...Limits.off, noticesPerNumber: Limits.defaults.noticesPerNumber } }
+  const holder = fold(registered, [changed("1"), verified])
+  const notice = (change: "replaced" | "removed", now: DateTime.Utc) => ({
+    kind: "notice" as const,
+    recipient: number("1"),
+    change,
+    expiresAt: DateTime.add(now, { hours: 1 })
+  })
+  const cost = (now: DateTime.Utc) => ({
+    counter: `notices/number/${fingerprint("1")}`,
+    reason: "NOTICES_PER_NUMBER",
+    at: now,
+    windows: Limits.defaults.noticesPerNumber
+  })
+  const second = { number: number("2"), fingerprint: fingerprint("2") }
+
+  it("go to a verified number that is replaced, beside the code for the new one, or alone", () => {
+    const sent = set(holder, { ...second, proof: code("c", at(9), "2") }, at(9), told)
+    assert.deepStrictEqual(sent.messages.map(({ kind }) => kind), ["code", "notice"])
+    assertSame(sent.messages[1], notice("replaced", at(9)))
+    assertSame(sent.charges, [cost(at(9))])
+    for (const proof of ["Vouched", returned("c", at(9), "2")] as const) {
+      const { charges, messages } = set(holder, { ...second, proof }, at(9), told)
+      assertSame(messages, [notice("replaced", at(9))])
+      assertSame(charges, [cost(at(9))])
+    }
+  })
+
+  it("go to a verified number that is removed", () => {
+    const { charges, messages } = Result.getOrThrow(decideRemove(holder, situation(at(9), told)))
+    assertSame(messages, [notice("removed", at(9))])
+    assertSame(charges, [cost(at(9))])
+  })
+
+  it("go to no number that was not verified, and nowhere when they are off", () => {
+    const unproven = fold(registered, [changed("1"), added("c")])
+    const again = fold(holder, [changed("2")])
+    for (
+      const [user, more] of [[unproven, told], [again, told], [holder, { ...told, notices: "off" }]] as const
+    ) {
+      const removal = Result.getOrThrow(decideRemove(user, situation(at(9), more)))
+      const change = set(user, { number: number("3"), fingerprint: fingerprint("3"), proof: "Vouched" }, at(9), more)
+      for (const { charges, messages } of [removal, change]) {
+        assertSame(messages, [])
+        assertSame(charges, [])
+      }
+    }
+  })
+
+  it("cost nothing where they are not limited", () => {
+    const { charges, messages } = Result.getOrThrow(decideRemove(holder, situation(at(9), { notices })))
+    assert.strictEqual(messages.length, 1)
+    assertSame(charges, [])
+  })
+})
+
+describe("a code that a provider makes", () => {
+  const made = {
+    codeId: "p",
+    number: fingerprint("1"),
+    providerId: "provider",
+    createdAt: at(0),
+    expiresAt: at(600)
+  }
+  const sent = { type: "user.human.phone.code.sent", codeId: "p", messageId: "m", verificationId: "v" } as const
+  const unsent = set(registered, { proof: made }).after
+  const waiting = fold(unsent, [sent], at(1))
+  const limits = Limits.defaults
+  const resend = (user: UserPhone, now: DateTime.Utc, next: NewCode = code("new", now)) =>
+    decideResend(user, { code: next, grace: Duration.seconds(60) }, situation(now))
+  const ask = (user: UserPhone, now: DateTime.Utc, line: string | undefined = "1") =>
+    codeToAskAbout(user, line && fingerprint(line), limits, now)
+  const refused = (user: UserPhone, now: DateTime.Utc, line?: string): object =>
+    Result.match(ask(user, now, line), { onSuccess: () => ({}), onFailure: (error) => ({ ...error }) })
+  const invalid = (reason: string) => ({ _tag: "InvalidCode", reason, guessesLeft: 0 })
+  const attempted: PhoneChange = { type: "user.human.phone.verification.attempted", codeId: "p" }
+
+  it("is pending without the provider's id, and is charged and waited for like one of ours", () => {
+    const decision = set(registered, { proof: made }, at(0), { limits })
+    assertSame(decision.after.pending, { _tag: "ProviderCode", ...made, wrongGuesses: 0 })
+    assertSame(decision.messages, [{
+      kind: "code",
+      recipient: number("1"),
+      codeId: "p",
+      expiresAt: at(600),
+      resends: 0
+    }])
+    assert.deepStrictEqual(decision.charges.map(({ reason }) => reason), ["CODES_PER_NUMBER", "CODES_PER_USER"])
+    assertSame(decision.after.wait, { step: 0, sentAt: at(0), until: at(30) })
+  })
+
+  it("is asked about once the provider has its id, until it has expired", () => {
+    const { code: asked, number: proven, verificationId } = Result.getOrThrow(ask(waiting, at(599.999)))
+    assert.strictEqual(verificationId, "v")
+    assertSame(asked, waiting.pending)
+    assertSame(proven, number("1"))
+    assert.deepStrictEqual(refused(unsent, at(10)), invalid("NO_CODE"))
+    assert.deepStrictEqual(refused(waiting, at(600)), invalid("CODE_EXPIRED"))
+  })
+
+  it("is not asked about for another number, where none or one of ours is pending, or when the limits say so", () => {
+    assert.deepStrictEqual(refused(waiting, at(10), "2"), invalid("NO_CODE"))
+    assert.deepStrictEqual(refused(registered, at(10)), invalid("NO_CODE"))
+    assert.deepStrictEqual(refused(fold(registered, [changed("1"), added("c")]), at(10)), invalid("NO_CODE"))
+    const five = fold(waiting, Array.from({ length: 5 }, () => attempted), at(2))
+    assert.deepStrictEqual(refused(five, at(10)), invalid("CODE_SPENT"))
+    const ten = { ...waiting, guesses: { wrongInARow: 10, wrongAt: Array.from({ length: 10 }, () => at(3)) } }
+    assert.include(refused(ten, at(10)), { _tag: "TooManyRequests", reason: "WRONG_GUESSES_PER_USER" })
+    const off = { ...waiting, guesses: { wrongInARow: 100, wrongAt: [] } }
+    assert.include(refused(off, at(10)), { _tag: "VerificationOff" })
+  })
+
+  it("counts an attempt for the user and for the number before the provider is asked", () => {
+    const { code: asked } = Result.getOrThrow(ask(waiting, at(5)))
+    const { after, charges, events } = decideAttempt(waiting, asked, { limits, now: at(5) })
+    assertSame(events.map(({ change }) => change), [attempted])
+    assertSame(after.guesses, { wrongInARow: 1, wrongAt: [at(5)] })
+    assertSame(charges, [{
+      counter: `wrong-guesses/number/${fingerprint("1")}`,
+      reason: "WRONG_GUESSES_PER_NUMBER",
+      at: at(5),
+      windows: [limits.wrongGuessesPerNumber]
+    }])
+  })
+
+  it("verifies the number by a right answer about the code that is still pending, and by no other", () => {
+    const user = fold(waiting, [attempted], at(5))
+    const outcome = { codeId: "p", attemptedAt: at(5), right: true }
+    const { after, events } = Result.getOrThrow(decideOutcome(user, outcome, at(6)))
+    assertSame(events.map(({ change }) => change), [{ ...verified, attemptedAt: at(5) }])
+    assertSame(after.phone, { number: number("1"), verified: true })
+    assertSame(after.guesses, { wrongInARow: 0, wrongAt: [] })
+
+    const wrong = Result.getOrThrow(decideOutcome(user, { ...outcome, right: false }, at(6)))
+    assertSame(wrong.events.map(({ change }) => change), [
+      { type: "user.human.phone.verification.failed", codeId: "p", attempted: true }
+    ])
+    assertSame(wrong.after.guesses, user.guesses)
+
+    const replaced = fold(user, [changed("2")])
+    const resent = Result.getOrThrow(resend(user, at(40), { ...made, codeId: "q" })).after
+    for (const other of [replaced, resent, fold(user, [removed]), fold(registered, [changed("1"), added("p")])]) {
+      const result = decideOutcome(other, outcome, at(41))
+      assertSame(Result.isFailure(result) ? { ...result.failure } : result, invalid("NO_CODE"))
+    }
+  })
+
+  it("keeps its count over a resend, since it may be the same code, but not with another number or provider", () => {
+    const user = fold(waiting, [attempted, attempted], at(5))
+    const next = (more: object) => Result.getOrThrow(resend(user, at(40), { ...made, codeId: "q", ...more })).after
+    assert.strictEqual(next({}).pending?.wrongGuesses, 2)
+    assert.strictEqual(next({ providerId: "another" }).pending?.wrongGuesses, 0)
+    assert.strictEqual(Result.getOrThrow(resend(user, at(40))).after.pending?.wrongGuesses, 0)
+    const { after } = set(user, { number: number("2"), fingerprint: fingerprint("2"), proof: made }, at(40))
+    assert.strictEqual(after.pending?.wrongGuesses, 0)
+  })
+
+  it("accepts no code of ours beside it", () => {
+    const own = fold(registered, [changed("1"), added("c")])
+    assert.notProperty(Result.getOrThrow(resend(own, at(40), made)).after.pending, "previous")
+  })
+})
+
 describe("decideRemove", () => {
   it("takes the number and the pending code away, and keeps the counts", () => {
     const before = fold(registered, [changed("1"), verified, added("c"), failed])
-    const { after, events } = Result.getOrThrow(decideRemove(before, at(9)))
+    const { after, events } = Result.getOrThrow(decideRemove(before, situation(at(9))))
     assertSame(events.map(({ change }) => change), [{ type: "user.human.phone.removed" }])
     assertSame(after, { ...before, sequence: 5n, changeDate: at(9), phone: undefined, pending: undefined })
   })
 
   it("refuses where there is no number", () => {
     for (const user of [registered, fold(registered, [changed("1"), removed])]) {
-      const result = decideRemove(user, at(9))
+      const result = decideRemove(user, situation(at(9)))
       assert.strictEqual(Result.isFailure(result) && result.failure._tag, "NoPhone")
     }
   })

@@ -103,8 +103,9 @@ describe("limits", () => {
   })
 
   it("per number and per user's codes need a store that counts, and no others do", () => {
-    const { codesPerNumber, codesPerUser, wrongGuessesPerNumber, ...others } = defaults
-    for (const limit of [{ codesPerNumber }, { codesPerUser }, { wrongGuessesPerNumber }]) {
+    const { codesPerNumber, codesPerUser, noticesPerNumber, wrongGuessesPerNumber, ...others } = defaults
+    const counted = [{ codesPerNumber }, { codesPerUser }, { wrongGuessesPerNumber }, { noticesPerNumber }]
+    for (const limit of counted) {
       assert.match(faultOf({ ...off, ...limit }, false) ?? "", /need a store with counters/)
       assert.isUndefined(faultOf({ ...off, ...limit }, true))
     }
@@ -118,6 +119,7 @@ describe("limits", () => {
         { wrongGuessesInARow: max },
         { wrongGuessesPerUser: { ...window, max } },
         { wrongGuessesPerNumber: { ...window, max } },
+        { noticesPerNumber: [{ ...window, max }] },
         { codesPerNumber: [window, { ...window, max }] },
         { codesPerUser: [{ ...window, max }] }
       ]

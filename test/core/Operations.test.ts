@@ -121,16 +121,18 @@ describe("a store without counters", () => {
     const [name, start] of [
       ["SetPhone", starting(SetPhone.layer)],
       ["ResendPhoneCode", starting(ResendPhoneCode.layer)],
-      ["VerifyPhone", starting(VerifyPhone.layer)]
+      ["VerifyPhone", starting(VerifyPhone.layer)],
+      ["RemovePhone", starting(RemovePhone.layer)]
     ] as const
   ) {
     it.effect(`keeps ${name} from starting while a limit needs them, and says which`, () =>
       Effect.gen(function*() {
-        const { codesPerNumber, codesPerUser, wrongGuessesPerNumber, ...without } = Limits.defaults
-        for (const limits of [{ codesPerNumber }, { codesPerUser }, { wrongGuessesPerNumber }]) {
+        const { codesPerNumber, codesPerUser, noticesPerNumber, wrongGuessesPerNumber, ...without } = Limits.defaults
+        const counted = [{ codesPerNumber }, { codesPerUser }, { wrongGuessesPerNumber }, { noticesPerNumber }]
+        for (const limits of counted) {
           const error = yield* Effect.flip(start({ ...Limits.off, ...limits }))
           assert.strictEqual(error._tag, "LimitsRefused")
-          assert.include(error.message, "codesPerNumber, codesPerUser and wrongGuessesPerNumber")
+          assert.include(error.message, "codesPerNumber, codesPerUser, wrongGuessesPerNumber and noticesPerNumber")
         }
         yield* start({ ...Limits.off, ...without })
       }))

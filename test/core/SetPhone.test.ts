@@ -13,10 +13,10 @@ import {
   Decision,
   Limits,
   type Outbox,
+  type PendingCode,
   PhoneNumber,
   SetPhone,
   UserId,
-  type UserPhone,
   Users,
   UserStore
 } from "../../src/core/index.ts"
@@ -61,7 +61,7 @@ layer(SetPhone.layer.pipe(Layer.provideMerge(Memory.layerPorts)))("SetPhone", (i
       const { verificationCode } = yield* setPhone({ userId })
       const { pending, phone } = (yield* store.load(userId))!
       assert.strictEqual(pending?._tag, "OwnCode")
-      const { current } = pending as Extract<UserPhone.PendingCode, { readonly _tag: "OwnCode" }>
+      const { current } = pending as Extract<PendingCode.PendingCode, { readonly _tag: "OwnCode" }>
       const binding = { userId, number: phone!.number, codeId: current.codeId }
 
       assert.isTrue(yield* vault.matches(verificationCode!, current, binding))
@@ -180,7 +180,7 @@ layer(Memory.layer, { excludeTestServices: true })("SetPhone with a delivery wor
       assert.deepStrictEqual(more, [])
       const [, code] = /^(\d{6}) is your verification code/.exec(Redacted.value(sms!.text))!
       const { pending } = (yield* UserStore.UserStore.use((store) => store.load(userId)))!
-      const { current } = pending as Extract<UserPhone.PendingCode, { readonly _tag: "OwnCode" }>
+      const { current } = pending as Extract<PendingCode.PendingCode, { readonly _tag: "OwnCode" }>
       const vault = yield* CodeVault.CodeVault
       assert.isTrue(yield* vault.matches(Redacted.make(code!), current, { userId, number, codeId: current.codeId }))
     }))
@@ -194,7 +194,7 @@ describe("SetPhone in a race", () => {
         number: Redacted.make(PhoneNumber.E164.make(text(900 + Number(commit.before.sequence)))),
         fingerprint: "fingerprint",
         proof: "Vouched"
-      }, { now: yield* DateTime.now, limits: Limits.off, bySelf: false, chance: 0 })
+      }, { now: yield* DateTime.now, limits: Limits.off, notices: "off", bySelf: false, chance: 0 })
       if (decision._tag === "Failure") return yield* Effect.die(decision.failure)
       yield* store.commit({ ...decision.success, messages: [] })
     })

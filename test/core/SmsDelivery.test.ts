@@ -1,54 +1,10 @@
 /** The delivery worker: how each end of an attempt settles a message. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
+import { DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Random, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/adapters/Memory.ts"
-import {
-  CodeVault,
-  Errors,
-  Outbox,
-  PhoneNumber,
-  SmsDelivery,
-  SmsNotifier,
-  SmsText,
-  UserId
-} from "../../src/core/index.ts"
-
-const recipient = Redacted.make(PhoneNumber.E164.make("+41791112233"))
-const code = Redacted.make("314159")
-
-/** An outbox of one sealed message, whose settlements are recorded. */
-const oneMessage = Effect.gen(function*() {
-  const vault = yield* CodeVault.CodeVault
-  const now = yield* DateTime.now
-  const binding = { messageId: crypto.randomUUID(), userId: UserId.UserId.make("ada"), codeId: crypto.randomUUID() }
-  const box = yield* vault.seal({ kind: "code", recipient, code }, binding)
-  const message: Outbox.ClaimedMessage = {
-    ...binding,
-    ...box,
-    kind: "code",
-    createdAt: now,
-    expiresAt: DateTime.add(now, { minutes: 10 }),
-    leaseToken: "lease",
-    attempts: 0
-  }
-  const settled: Array<Outbox.Settlement> = []
-  const outboxOf = (claimed: Outbox.ClaimedMessage) =>
-    Outbox.Outbox.of({
-      claim: () => Effect.succeed([claimed]),
-      delivery: () => Effect.undefined,
-      settle: (_, settlement) =>
-        Effect.sync(() => {
-          settled.push(settlement)
-          return true
-        })
-    })
-  return { message, settled, outboxOf }
-})
-
-const notifier = (send: SmsNotifier.SmsNotifier["Service"]["send"]) => SmsNotifier.SmsNotifier.of({ send })
-const failing = (reason: SmsNotifier.SmsNotSent["reason"]) =>
-  notifier(() => Effect.fail(new SmsNotifier.SmsNotSent({ reason })))
+import { CodeVault, Errors, Outbox, SmsDelivery, SmsNotifier, SmsText, UserId } from "../../src/core/index.ts"
+import { failing, handedOver, notifier, oneMessage, recipient } from "../fixtures/Delivery.ts"
 
 /** One round over a message with this notifier, and how it settled. */
 const settlementOf = (
@@ -65,7 +21,10 @@ const settlementOf = (
     assert.strictEqual(yield* deliverDue, 1)
     assert.strictEqual(settled.length, 1)
     return settled[0]!
-  })
+  }).pipe(Effect.provideService(Random.Random, noChance))
+
+/** Nothing waits longer by chance. */
+const noChance = { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0 }
 
 const layers = Layer.merge(Memory.layerPorts, SmsText.layerEnglish)
 const seconds = (settlement: Outbox.Settlement) =>
@@ -78,10 +37,10 @@ describe("SmsDelivery", () => {
       const settlement = yield* settlementOf(notifier((sms) =>
         Effect.sync(() => {
           handed.push(sms)
-          return "receipt"
+          return handedOver
         })
       ))
-      assert.deepStrictEqual(settlement, { _tag: "Sent", at: DateTime.makeUnsafe(0), receipt: "receipt" })
+      assert.deepStrictEqual(settlement, { _tag: "Sent", at: DateTime.makeUnsafe(0), ...handedOver })
       assert.strictEqual(handed.length, 1)
       assert.strictEqual(Redacted.value(handed[0]!.recipient), Redacted.value(recipient))
       assert.strictEqual(
@@ -135,14 +94,14 @@ describe("SmsDelivery", () => {
   it.effect("interrupts a hand-over that takes half of the lease, and tries again", () =>
     Effect.gen(function*() {
       let interrupted = false
-      const handedOver = yield* Deferred.make<void>()
+      const begun = yield* Deferred.make<void>()
       const hanging = notifier(() =>
-        Effect.andThen(Deferred.succeed(handedOver, undefined), Effect.never).pipe(
+        Effect.andThen(Deferred.succeed(begun, undefined), Effect.never).pipe(
           Effect.onInterrupt(() => Effect.sync(() => void (interrupted = true)))
         )
       )
       const round = yield* Effect.forkChild(settlementOf(hanging, {}, { lease: "60 seconds" }))
-      yield* Deferred.await(handedOver)
+      yield* Deferred.await(begun)
       yield* TestClock.adjust("29 seconds")
       assert.isFalse(interrupted)
       yield* TestClock.adjust("1 second")
@@ -167,25 +126,28 @@ describe("SmsDelivery", () => {
 
   it.effect("delivers the others when one message cannot be settled", () =>
     Effect.gen(function*() {
-      const { message } = yield* oneMessage
+      const { message, outboxOf } = yield* oneMessage
       const vault = yield* CodeVault.CodeVault
       const others = yield* Effect.forEach(["a", "b"], (messageId) =>
         Effect.map(
-          vault.seal({ kind: "notice", recipient }, { messageId, userId: message.userId, codeId: undefined }),
-          (box) => ({ ...message, ...box, messageId, codeId: undefined })
+          vault.seal({ kind: "notice", recipient, change: "removed" }, {
+            messageId,
+            userId: message.userId,
+            codeId: undefined
+          }),
+          (box) => ({ ...message, ...box, messageId, kind: "notice", codeId: undefined } as const)
         ))
       const release = yield* Deferred.make<void>()
       const settled: Array<string> = []
       const outbox = Outbox.Outbox.of({
-        claim: () => Effect.succeed([message, ...others]),
-        delivery: () => Effect.undefined,
+        ...outboxOf(message, ...others),
         settle: ({ messageId }) =>
           messageId === message.messageId
             ? Effect.andThen(Deferred.succeed(release, undefined), Effect.die("settling met a bug"))
             : Effect.sync(() => settled.push(messageId) > 0)
       })
       const slowFor = notifier(({ messageId }) =>
-        messageId === message.messageId ? Effect.succeed("at once") : Effect.as(Deferred.await(release), "late")
+        messageId === message.messageId ? Effect.succeed(handedOver) : Effect.as(Deferred.await(release), handedOver)
       )
       const { deliverDue } = yield* SmsDelivery.make().pipe(
         Effect.provideService(Outbox.Outbox, outbox),
@@ -212,21 +174,20 @@ describe("SmsDelivery", () => {
 
   it.effect("goes on after the outbox met a bug and could not be reached, and on shutdown finishes what is in hand", () =>
     Effect.gen(function*() {
-      const { message, settled } = yield* oneMessage
-      const [handedOver, provider] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const { message, outboxOf, settled } = yield* oneMessage
+      const [begun, provider] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       let claims = 0
       const outbox = Outbox.Outbox.of({
+        ...outboxOf(),
         claim: () =>
           Effect.suspend(() => {
             if (claims++ === 0) return Effect.die("a bug")
             if (claims === 2) return Effect.fail(new Errors.Unavailable({ cause: "down" }))
             return Effect.succeed(claims === 3 ? [message] : [])
-          }),
-        delivery: () => Effect.undefined,
-        settle: (_, settlement) => Effect.sync(() => settled.push(settlement) > 0)
+          })
       })
       const slow = notifier(() =>
-        Effect.as(Effect.andThen(Deferred.succeed(handedOver, undefined), Deferred.await(provider)), "late")
+        Effect.as(Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(provider)), handedOver)
       )
       const scope = yield* Scope.make()
       yield* Layer.buildWithScope(
@@ -238,7 +199,7 @@ describe("SmsDelivery", () => {
         scope
       )
       yield* TestClock.adjust("5 seconds")
-      yield* Deferred.await(handedOver)
+      yield* Deferred.await(begun)
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
       assert.deepStrictEqual(settled, [])
       yield* Deferred.succeed(provider, undefined)
@@ -252,8 +213,8 @@ describe("SmsDelivery", () => {
   it.effect("gives the message in hand back when a shutdown has waited long enough", () =>
     Effect.gen(function*() {
       const { message, outboxOf, settled } = yield* oneMessage
-      const handedOver = yield* Deferred.make<void>()
-      const hanging = notifier(() => Effect.andThen(Deferred.succeed(handedOver, undefined), Effect.never))
+      const begun = yield* Deferred.make<void>()
+      const hanging = notifier(() => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never))
       const scope = yield* Scope.make()
       yield* Layer.buildWithScope(
         SmsDelivery.layer({ shutdownTimeout: "3 seconds" }).pipe(
@@ -263,7 +224,7 @@ describe("SmsDelivery", () => {
         ),
         scope
       )
-      yield* Deferred.await(handedOver)
+      yield* Deferred.await(begun)
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
       yield* TestClock.adjust("2 seconds")
       assert.deepStrictEqual(settled, [])
@@ -275,7 +236,12 @@ describe("SmsDelivery", () => {
   it.effect("says one minute as long as there is any", () =>
     Effect.gen(function*() {
       const texts: Array<string> = []
-      const recording = notifier(({ text }) => Effect.sync(() => void texts.push(Redacted.value(text))))
+      const recording = notifier(({ text }) =>
+        Effect.sync(() => {
+          texts.push(Redacted.value(text))
+          return handedOver
+        })
+      )
       yield* settlementOf(recording, { expiresAt: DateTime.makeUnsafe(10_000) })
       assert.include(texts[0], "valid for 1 minute.")
     }).pipe(Effect.provide(layers)))

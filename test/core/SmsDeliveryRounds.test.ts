@@ -1,55 +1,14 @@
 /** The delivery worker's rounds: what it takes and when, what it makes texts from, and what it tells its operator. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Duration, Effect, Fiber, Layer, Redacted } from "effect"
+import { DateTime, Deferred, Duration, Effect, Fiber, Layer, Random, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/adapters/Memory.ts"
-import {
-  CodeVault,
-  Errors,
-  Outbox,
-  PhoneNumber,
-  SmsDelivery,
-  SmsNotifier,
-  SmsText,
-  UserId
-} from "../../src/core/index.ts"
+import { CodeVault, Errors, Outbox, SmsDelivery, SmsNotifier, SmsText } from "../../src/core/index.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
+import { code, failing, handedOver, notifier, oneMessage, recipient, sending } from "../fixtures/Delivery.ts"
 import { record } from "../fixtures/Telemetry.ts"
 
-const recipient = Redacted.make(PhoneNumber.E164.make("+41791112233"))
-const code = Redacted.make("314159")
 const down = new Errors.Unavailable({ cause: "down" })
-
-/** A sealed message, and an outbox that always hands it out and takes every settlement. */
-const oneMessage = Effect.gen(function*() {
-  const vault = yield* CodeVault.CodeVault
-  const memory = yield* Outbox.Outbox
-  const now = yield* DateTime.now
-  const binding = { messageId: crypto.randomUUID(), userId: UserId.UserId.make("ada"), codeId: crypto.randomUUID() }
-  const box = yield* vault.seal({ kind: "code", recipient, code }, binding)
-  const message: Outbox.ClaimedMessage = {
-    ...binding,
-    ...box,
-    kind: "code",
-    createdAt: now,
-    expiresAt: DateTime.add(now, { minutes: 10 }),
-    leaseToken: "lease",
-    attempts: 0
-  }
-  const settled: Array<Outbox.Settlement> = []
-  const outboxOf = (claimed: Outbox.ClaimedMessage) =>
-    Outbox.Outbox.of({
-      ...memory,
-      claim: () => Effect.succeed([claimed]),
-      settle: (_, settlement) => Effect.sync(() => settled.push(settlement) > 0)
-    })
-  return { message, settled, outboxOf }
-})
-
-const notifier = (send: SmsNotifier.SmsNotifier["Service"]["send"]) => SmsNotifier.SmsNotifier.of({ send })
-const sending = notifier(() => Effect.succeed("receipt"))
-const failing = (reason: SmsNotifier.SmsNotSent["reason"]) =>
-  notifier(() => Effect.fail(new SmsNotifier.SmsNotSent({ reason })))
 
 /** A worker over this outbox and this notifier, to be run by hand. */
 const workerOf = (
@@ -70,7 +29,9 @@ describe("SmsDelivery's texts", () => {
       const { message, outboxOf } = yield* oneMessage
       const vault = yield* CodeVault.CodeVault
       const box = yield* vault.seal(
-        body === "code" ? { kind: "code", recipient, language, code } : { kind: "notice", recipient, language },
+        body === "code"
+          ? { kind: "code", recipient, language, code }
+          : { kind: "notice", recipient, language, change: "replaced" },
         message
       )
       const rendered: Array<SmsText.SmsTextInput> = []
@@ -97,9 +58,14 @@ describe("SmsDelivery's texts", () => {
   it.effect("say nothing of a code in a notice", () =>
     Effect.gen(function*() {
       assertSame(yield* inputs("notice", "de", "example.com"), [
-        { kind: "notice", language: "de", host: "example.com" }
+        { kind: "notice", change: "replaced", language: "de", host: "example.com" }
       ])
-      assertSame(yield* inputs("notice"), [{ kind: "notice", language: undefined, host: undefined }])
+      assertSame(yield* inputs("notice"), [{
+        kind: "notice",
+        change: "replaced",
+        language: undefined,
+        host: undefined
+      }])
     }).pipe(Effect.provide(layers)))
 })
 
@@ -184,10 +150,10 @@ describe("SmsDelivery's records", () => {
       for (const maxAttempts of [10, 1]) {
         const throttled = failing(new SmsNotifier.Throttled({}))
         const { deliverDue } = yield* workerOf(outboxOf(message), throttled, { maxAttempts })
-        yield* deliverDue
+        yield* Effect.provideService(deliverDue, Random.Random, { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0.8 })
       }
       assert.deepStrictEqual(settled, [
-        { _tag: "Retry", at: DateTime.makeUnsafe(1000), reason: "throttled" },
+        { _tag: "Retry", at: DateTime.makeUnsafe(1200), reason: "throttled" },
         { _tag: "Dead", reason: "attempts spent: throttled" }
       ])
     }).pipe(Effect.provide(layers)))
@@ -223,7 +189,7 @@ describe("SmsDelivery's rounds", () => {
           if (inHand === 2) yield* Deferred.succeed(two, undefined)
           yield* Deferred.await(open)
           inHand--
-          return undefined
+          return handedOver
         })
       )
       const full = Outbox.Outbox.of({
@@ -273,7 +239,7 @@ describe("SmsDelivery's rounds", () => {
 
   it.effect("follow at once on one that had a message, and after a pause on one that had none", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* claimTimes(["one", "one"], {}, "1 second"), [0, 0, 0, 250, 500, 750, 1000])
+      assert.deepStrictEqual(yield* claimTimes(["one", "one"], {}, "2 seconds"), [0, 0, 0, 1000, 2000])
     }).pipe(Effect.provide(layers)))
 
   it.effect("pause for as long as is set, also if that is longer than after failures", () =>
@@ -286,8 +252,8 @@ describe("SmsDelivery's rounds", () => {
     const { layer, logs } = record()
     return Effect.gen(function*() {
       const failures = Array.from({ length: 6 }, () => "down" as const)
-      const times = yield* claimTimes([...failures, "none", "down"], {}, "18500 millis")
-      assert.deepStrictEqual(times, [0, 500, 1500, 3500, 7500, 12500, 17500, 17750, 18250, 18500])
+      const times = yield* claimTimes([...failures, "none", "down"], {}, "24 seconds")
+      assert.deepStrictEqual(times, [0, 1000, 3000, 7000, 12_000, 17_000, 22_000, 23_000, 24_000])
       const told: typeof logs = [["Error", "the outbox cannot be worked on"], [
         "Info",
         "the outbox can be reached again"

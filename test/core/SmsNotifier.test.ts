@@ -1,21 +1,33 @@
 /** Why a message was not handed over, as an operator reads it. */
 import { assert, describe, it } from "@effect/vitest"
-import { OptedOut, Permanent, SmsNotSent, Throttled, Transient } from "../../src/core/SmsNotifier.ts"
+import { DateTime } from "effect"
+import {
+  AccountRefused,
+  OptedOut,
+  Paused,
+  Permanent,
+  SmsNotSent,
+  Throttled,
+  Transient
+} from "../../src/core/SmsNotifier.ts"
 
 describe("SmsNotSent", () => {
   it("names its reason, and nothing that a provider said", () => {
-    const cause = new Error("no route to +41791112233")
-    const reasons = [new Transient({ cause }), new Throttled({}), new Permanent({ code: "21211" }), new OptedOut({})]
+    const reasons = [
+      new Transient({ cause: "no route to +41791112233" }),
+      new Throttled({}),
+      new Permanent({ code: "21211" }),
+      new OptedOut({}),
+      new AccountRefused({ code: "20003" }),
+      new Paused({ until: DateTime.makeUnsafe(0) })
+    ]
     assert.deepStrictEqual(reasons.map((reason) => new SmsNotSent({ reason }).message), [
       "SMS not sent: Transient",
       "SMS not sent: Throttled",
       "SMS not sent: Permanent",
-      "SMS not sent: OptedOut"
+      "SMS not sent: OptedOut",
+      "SMS not sent: AccountRefused",
+      "SMS not sent: Paused"
     ])
-  })
-
-  it("keeps the cause of a transient failure", () => {
-    const cause = new Error("no route")
-    assert.strictEqual(new Transient({ cause }).cause, cause)
   })
 })

@@ -24,10 +24,12 @@ describe("SmsText in English", () => {
 
   it.effect("tells the holder of a number that it was replaced or removed", () =>
     Effect.gen(function*() {
-      assert.strictEqual(
-        Redacted.value(yield* render({ ...common, kind: "notice" })),
-        "The phone number of your account was replaced or removed. If this was not you, contact support."
-      )
+      for (const change of ["replaced", "removed"] as const) {
+        assert.strictEqual(
+          Redacted.value(yield* render({ ...common, kind: "notice", change })),
+          `This phone number was ${change} in your account. If this was not you, contact support.`
+        )
+      }
     }))
 
   it.effect("stays hidden where it is printed", () =>

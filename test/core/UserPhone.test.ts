@@ -1,7 +1,8 @@
 /** The aggregate, without any layer: what an event does. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
-import { evolve, type PendingCode, PhoneChange } from "../../src/core/UserPhone.ts"
+import { type DateTime, Effect, Schema } from "effect"
+import type { PendingCode } from "../../src/core/PendingCode.ts"
+import { evolve, PhoneChange } from "../../src/core/UserPhone.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
 import {
   added,
@@ -29,6 +30,7 @@ describe("PhoneChange", () => {
         _tag: "OwnCode",
         current: returned("d", at(5)),
         previous: code("c", at(0)),
+        resends: 1,
         wrongGuesses: 2
       }
       const provided: PendingCode = {
@@ -37,6 +39,8 @@ describe("PhoneChange", () => {
         number: fingerprint("1"),
         providerId: "provider",
         verificationId: "verification",
+        createdAt: at(0),
+        expiresAt: at(600),
         wrongGuesses: 0
       }
       const changes: ReadonlyArray<PhoneChange> = [
@@ -61,11 +65,70 @@ describe("PhoneChange", () => {
       "user.human.phone.changed",
       "user.human.phone.removed",
       "user.human.phone.verified",
+      "user.human.phone.verification.attempted",
       "user.human.phone.verification.failed",
       "user.human.phone.verification.unlocked",
       "user.human.phone.code.added",
-      "user.human.phone.code.sent"
+      "user.human.phone.code.sent",
+      "user.human.phone.code.delivered",
+      "user.human.phone.code.undelivered"
     ])
+  })
+})
+
+describe("evolve of a code that a provider makes and checks", () => {
+  const pending: PendingCode = {
+    _tag: "ProviderCode",
+    codeId: "p",
+    number: fingerprint("1"),
+    providerId: "provider",
+    createdAt: at(0),
+    expiresAt: at(600),
+    wrongGuesses: 0
+  }
+  const waiting = fold(registered, [changed("1"), { type: "user.human.phone.code.added", pending }])
+  const sent = { type: "user.human.phone.code.sent", codeId: "p", messageId: "m", verificationId: "v" } as const
+  const attempted: PhoneChange = { type: "user.human.phone.verification.attempted", codeId: "p" }
+
+  it("learns the provider's id when the code is sent, of that code only", () => {
+    assertSame(fold(waiting, [sent]).pending, { ...pending, verificationId: "v" })
+    assertSame(fold(waiting, [{ ...sent, codeId: "another" }]).pending, pending)
+    const own = fold(registered, [changed("1"), added("c")])
+    assertSame(fold(own, [{ ...sent, codeId: "c" }]).pending, own.pending)
+  })
+
+  it("counts a guess when it is attempted, and not again when it has failed", () => {
+    const after = fold(waiting, [attempted], at(10))
+    assert.strictEqual(after.pending?.wrongGuesses, 1)
+    assertSame(after.guesses, { wrongInARow: 1, wrongAt: [at(10)] })
+    const failed = fold(after, [{ type: "user.human.phone.verification.failed", codeId: "p", attempted: true }])
+    assertSame(failed.guesses, after.guesses)
+    assert.strictEqual(failed.pending?.wrongGuesses, 1)
+  })
+
+  it("counts the attempt no longer that was right, and every other still", () => {
+    const after = fold(waiting, [attempted, attempted, attempted], at(10))
+    const right = (attemptedAt: DateTime.Utc): PhoneChange => ({
+      type: "user.human.phone.verified",
+      proven: fingerprint("1"),
+      vouched: false,
+      attemptedAt
+    })
+    assertSame(fold(after, [right(at(11))]).guesses, { wrongInARow: 0, wrongAt: [at(12), at(10)] })
+    assertSame(fold(after, [right(at(99))]).guesses.wrongAt, [at(12), at(11), at(10)])
+    assertSame(fold(after, [verified]).guesses.wrongAt, [at(12), at(11), at(10)])
+  })
+
+  it("keeps the state of what becomes of a message out of it", () => {
+    for (
+      const change of [
+        { type: "user.human.phone.code.delivered", codeId: "p", messageId: "m" },
+        { type: "user.human.phone.code.undelivered", codeId: "p", messageId: "m", code: "30005" }
+      ] as const
+    ) {
+      const after = fold(waiting, [change], at(9))
+      assertSame(after, { ...waiting, sequence: waiting.sequence + 1n, changeDate: at(9) })
+    }
   })
 })
 

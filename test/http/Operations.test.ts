@@ -16,7 +16,7 @@ const patterns = { digits6: /^\d{6}$/, zitadel: /^[A-Z0-9]{6}$/ }
 
 const queuedFor = Effect.fnUntraced(function*(userId: string) {
   const sql = yield* SqlClient.SqlClient
-  return (yield* sql`SELECT 1 FROM user_phone.outbox WHERE user_id = ${userId}`).length
+  return (yield* sql`SELECT 1 FROM user_phone.outbox WHERE user_id = ${userId} AND kind = 'code'`).length
 })
 
 const time = (millis: number) => new Date(millis).toISOString().replace(".000Z", "Z")

@@ -23,7 +23,7 @@ const prepare = Effect.fnUntraced(function*({ before, target, userId }: SetPhone
 
 const queuedFor = Effect.fnUntraced(function*(userId: string) {
   const sql = yield* SqlClient.SqlClient
-  const rows = yield* sql`SELECT message_id FROM user_phone.outbox WHERE user_id = ${userId}`
+  const rows = yield* sql`SELECT message_id FROM user_phone.outbox WHERE user_id = ${userId} AND kind = 'code'`
   return rows.length
 })
 

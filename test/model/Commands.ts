@@ -85,6 +85,12 @@ const press = (dice: Dice, { hero: user, model }: Plot): Command => {
   const { settings } = model
   const limit = Object.keys(settings.limits).find((name) => settings.limits[name as keyof Limits] !== "off")
   const ofCodes = limit === "waitBetweenCodes" || limit === "codesPerNumber" || limit === "codesPerUser"
+  if (limit === "noticesPerNumber") {
+    const has = phoneOf(model.people.historyOf(user))?.number
+    return dice.happens(0.2) && has !== undefined
+      ? { do: "RemovePhone", user, by: helper }
+      : { ...setting, user, number: has === 0 ? 1 : 0, way: "AlreadyVerified" }
+  }
   const moment = limit === "waitBetweenCodes" ? "wait" : "limit"
   if (ofCodes && (timeOf(model, user, moment) ?? 0) > model.now && dice.happens(0.8)) {
     return { do: "PassUntil", user, moment, off: dice.weighted([1, -1], [8, 0], [1, 1]) }

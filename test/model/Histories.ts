@@ -16,8 +16,8 @@ export interface Code {
 }
 
 export type Fact =
-  | { readonly fact: "changed"; readonly at: number; readonly number: number }
-  | { readonly fact: "removed"; readonly at: number }
+  | { readonly fact: "changed"; readonly at: number; readonly number: number; readonly notice: number | undefined }
+  | { readonly fact: "removed"; readonly at: number; readonly notice: number | undefined }
   | { readonly fact: "verified"; readonly at: number; readonly number: number; readonly vouched: boolean }
   | { readonly fact: "failed"; readonly at: number; readonly compared: ReadonlyArray<Code> }
   | { readonly fact: "unlocked"; readonly at: number }
@@ -80,6 +80,18 @@ export const chargesOf = (
     (history) =>
       history.filter((fact, index) => isCharge(fact) && (provenOf(history.slice(0, index)) === number) === byHolder)
   ).flat().map(({ at }) => at)
+
+/** How often a code had been asked for again when this one was made. */
+export const resendsOf = (history: History, code: Code): number => {
+  const until = history.slice(0, history.findIndex((fact) => fact.fact === "coded" && fact.code === code))
+  return codesOf(since(until, isOneOf("changed"))).length
+}
+
+/** The notices that this user's changes have sent, oldest first. */
+export const noticesOf = (history: History) =>
+  history.filter(isOneOf("changed", "removed")).flatMap(({ at, fact, notice }) =>
+    notice === undefined ? [] : [{ at, number: notice, change: fact === "changed" ? "replaced" : "removed" }]
+  )
 
 export const sendsTo = (number: number) => (fact: Fact): boolean =>
   fact.fact === "coded" && fact.code.sent && fact.code.number === number

@@ -24,6 +24,8 @@ const perCommand: Readonly<Record<Command["do"], ReadonlyArray<string>>> = {
   SetPhone: [
     ...everyCode,
     "Done vouched",
+    "Done with a notice",
+    "Done with one notice too many",
     "InvalidArgument phone",
     "InvalidPhoneNumber NotANumber",
     "InvalidPhoneNumber NoCountryCode",
@@ -67,7 +69,13 @@ const perCommand: Readonly<Record<Command["do"], ReadonlyArray<string>>> = {
     "TooManyRequests WRONG_GUESSES_PER_NUMBER though right",
     "TooManyRequests WRONG_GUESSES_PER_NUMBER by those who hold it"
   ],
-  RemovePhone: [...everyChange, "Done", "NoPhone"],
+  RemovePhone: [
+    ...everyChange,
+    "Done",
+    "Done with a notice",
+    "Done with one notice too many",
+    "NoPhone"
+  ],
   GetPhone: [...everyCall, "Done none", "Done verified", "Done sent", "Done returned", "Done expired", "Done off"],
   UnlockPhoneVerification: [...everyChange, "Done"],
   Register: ["Done", "UserAlreadyExists"],

@@ -11,7 +11,8 @@ const windowed = {
   WRONG_GUESSES_PER_USER: "wrongGuessesPerUser",
   WRONG_GUESSES_PER_NUMBER: "wrongGuessesPerNumber",
   CODES_PER_NUMBER: "codesPerNumber",
-  CODES_PER_USER: "codesPerUser"
+  CODES_PER_USER: "codesPerUser",
+  NOTICES_PER_NUMBER: "noticesPerNumber"
 } as const
 
 type Reason = keyof typeof windowed

@@ -10,6 +10,7 @@ import {
   type Fact,
   type History,
   missesOn,
+  noticesOf,
   pendingOf,
   phoneOf,
   provenOf,
@@ -82,7 +83,8 @@ export class Model {
       case "RemovePhone": {
         const { history } = this.people.meet(command, "RemovePhoneRequest", "self or writer")
         if (phoneOf(history) === undefined) refuse("NoPhone")
-        return { answer: this.people.add(command.user, { fact: "removed", at: this.now }) }
+        const { like, notice } = this.noticeTo(history)
+        return { answer: this.people.add(command.user, { fact: "removed", at: this.now, notice }), like }
       }
       case "UnlockPhoneVerification":
         this.people.meet(command, "UnlockPhoneVerificationRequest", "other writer")
@@ -116,12 +118,16 @@ export class Model {
     return this.once(call, [way, number], () => {
       if (by.self) this.limiter.refuseOff(history)
       if (phoneOf(history)?.number === number) refuse("PhoneNotChanged")
-      const changed: Fact = { fact: "changed", at: this.now, number }
-      if (way !== "AlreadyVerified") return this.makeCode(call, { number, sent: way === "SendCode", first: [changed] })
+      const { like, notice } = this.noticeTo(history)
+      const changed: Fact = { fact: "changed", at: this.now, number, notice }
+      if (way !== "AlreadyVerified") {
+        const outcome = this.makeCode(call, { number, sent: way === "SendCode", first: [changed] })
+        return { ...outcome, like: [...outcome.like ?? [], ...like] }
+      }
       const verified: Fact = { fact: "verified", at: this.now, number, vouched: true }
       return {
         answer: { ...this.people.add(user, changed, verified), replayed: false, code: false },
-        like: ["vouched"]
+        like: ["vouched", ...like]
       }
     })
   }
@@ -257,6 +263,19 @@ export class Model {
       ...(made.wait?.step === 6 ? this.limiter.byDefault("waitBetweenCodes").map((text) => `longest wait ${text}`) : [])
     ]
     return { answer: { ...answer, code: !sent, replayed: false }, made, like }
+  }
+
+  /** The verified number that is told of a change of it, as long as it has not been told too often. */
+  private noticeTo(history: History): { readonly notice: number | undefined; readonly like: ReadonlyArray<string> } {
+    const phone = phoneOf(history)
+    if (phone?.verified !== true) return { notice: undefined, like: [] }
+    const { number } = phone
+    const times = this.people.histories.flatMap(noticesOf).filter((notice) => notice.number === number).map(({ at }) =>
+      at
+    )
+    return this.limiter.room("NOTICES_PER_NUMBER", times, this.now) > 0
+      ? { notice: number, like: ["with a notice"] }
+      : { notice: undefined, like: ["with one notice too many", ...this.limiter.byDefault("noticesPerNumber")] }
   }
 
   /** What has been charged to a number by those like a user with this history: by those who hold it, or by the others. */

@@ -55,7 +55,7 @@ export class People {
 
   /** What became of a user that was removed stays on the record, and so does what it was charged. */
   remove(user: number, now: number): void {
-    if (phoneOf(this.find(user).history) !== undefined) this.add(user, { fact: "removed", at: now })
+    if (phoneOf(this.find(user).history) !== undefined) this.add(user, { fact: "removed", at: now, notice: undefined })
     this.known.set(user, { ...this.find(user), removed: true })
   }
 

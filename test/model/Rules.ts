@@ -10,6 +10,7 @@ export const day = 24 * hour
 
 export const lifetimes = { digits6: 10 * minute, zitadel: 1 * hour } as const
 export const answersKept = day
+export const noticesLast = hour
 
 const design: Limits = {
   guessesPerCode: 5,
@@ -18,7 +19,8 @@ const design: Limits = {
   wrongGuessesInARow: 100,
   waitBetweenCodes: { first: 30 * second, longest: 32 * minute, jitter: 0.1 },
   codesPerNumber: [{ max: 5, within: 10 * minute }, { max: 10, within: hour }, { max: 20, within: day }],
-  codesPerUser: [{ max: 20, within: day }]
+  codesPerUser: [{ max: 20, within: day }],
+  noticesPerNumber: [{ max: 5, within: day }]
 }
 
 export const graceOf = ({ grace }: Settings): number => grace === "default" ? 60 * second : grace

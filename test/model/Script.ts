@@ -24,6 +24,7 @@ export interface Limits {
   readonly waitBetweenCodes: Wait | "off"
   readonly codesPerNumber: readonly [Window, ...Array<Window>] | "off"
   readonly codesPerUser: readonly [Window, ...Array<Window>] | "off"
+  readonly noticesPerNumber: readonly [Window, ...Array<Window>] | "off"
 }
 
 /** What is `default` is not set at all: the system takes its own default, the model what the design says. */

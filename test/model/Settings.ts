@@ -15,7 +15,8 @@ const limits = [
   "wrongGuessesInARow",
   "waitBetweenCodes",
   "codesPerNumber",
-  "codesPerUser"
+  "codesPerUser",
+  "noticesPerNumber"
 ] as const
 
 /** The limits take turns at being the one that a sequence is about. */
@@ -53,7 +54,8 @@ export const drawSettings = (dice: Dice, about: Plot["about"], turn: number): Se
         { first: second, longest: second, jitter: 0.5 }
       ),
       codesPerNumber: limit<Windows>("codesPerNumber", [window(2, 10 * minute), window(3, hour)], [window(3, minute)]),
-      codesPerUser: limit<Windows>("codesPerUser", [window(3, hour)], [window(2, 10 * minute), window(5, day)])
+      codesPerUser: limit<Windows>("codesPerUser", [window(3, hour)], [window(2, 10 * minute), window(5, day)]),
+      noticesPerNumber: limit<Windows>("noticesPerNumber", [window(1, hour)], [window(2, 20 * minute), window(3, hour)])
     }
   }
 }

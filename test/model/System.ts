@@ -53,13 +53,20 @@ const limitsOf = ({ limits }: Settings): Changed => {
     within: Duration.millis(within)
   })
   const changed: Changed = {}
-  const { codesPerNumber, codesPerUser, waitBetweenCodes, wrongGuessesPerNumber, wrongGuessesPerUser } = limits
+  const {
+    codesPerNumber,
+    codesPerUser,
+    noticesPerNumber,
+    waitBetweenCodes,
+    wrongGuessesPerNumber,
+    wrongGuessesPerUser
+  } = limits
   if (limits.guessesPerCode !== "default") changed.guessesPerCode = limits.guessesPerCode
   if (limits.wrongGuessesInARow !== "default") changed.wrongGuessesInARow = limits.wrongGuessesInARow
   for (const [name, limit] of Object.entries({ wrongGuessesPerUser, wrongGuessesPerNumber })) {
     if (limit !== "default") Object.assign(changed, { [name]: limit === "off" ? limit : window(limit) })
   }
-  for (const [name, limit] of Object.entries({ codesPerNumber, codesPerUser })) {
+  for (const [name, limit] of Object.entries({ codesPerNumber, codesPerUser, noticesPerNumber })) {
     if (limit !== "default") Object.assign(changed, { [name]: limit === "off" ? limit : limit.map(window) })
   }
   if (waitBetweenCodes === "off") changed.waitBetweenCodes = "off"

@@ -15,16 +15,20 @@ import {
   type Code,
   codesOf,
   type Fact,
+  type History,
   missesOf,
+  noticesOf,
   pendingOf,
   phoneOf,
   provenOf,
+  resendsOf,
   rowOf,
   sentOf,
   wrongTimesOf
 } from "./Histories.ts"
 import type { People } from "./People.ts"
 import { type Names, plain } from "./Perform.ts"
+import { noticesLast } from "./Rules.ts"
 import { Issued } from "./System.ts"
 
 /** The messages of a user that are queued, oldest first. */
@@ -66,7 +70,8 @@ export const layerPostgres = Layer.effect(
             keyId: row["key_id"],
             sealed: row["sealed"],
             createdAt: DateTime.fromDateUnsafe(row["created_at"]),
-            expiresAt: DateTime.fromDateUnsafe(row["expires_at"])
+            expiresAt: DateTime.fromDateUnsafe(row["expires_at"]),
+            resends: row["resends"]
           }))
         )
       )
@@ -88,32 +93,51 @@ export const ofModel = (people: People, user: number, placeOf: ReadonlyMap<Code,
   const pending = pendingOf(history)
   const phone = phoneOf(history)
   return {
-    log: history.map((fact, index) => ({ sequence: index + 1, at: fact.at, ...eventOf(fact, codes) })),
+    log: history.map((fact, index) => ({ sequence: index + 1, at: fact.at, ...eventOf(fact, history) })),
     state: removed ? undefined : {
       ...person,
       resourceOwner: organization,
       sequence: history.length,
       changeDate: history.at(-1)?.at,
       phone,
-      pending: pending && pendingWith(pending, missesOf(history), codes),
+      pending: pending && pendingWith(history, pending, missesOf(history)),
       proven: provenOf(history),
       guesses: { wrongInARow: rowOf(history), wrongAt: wrongTimesOf(history).toReversed().slice(0, 100) },
       wait: waitOf(sentOf(history).at(-1))
     },
-    queued: removed ? [] : sentOf(history).map((code) => ({
-      kind: "code",
-      codeId: codes.indexOf(code),
-      recipient: code.number,
-      code: placeOf.get(code),
-      createdAt: code.made,
-      expiresAt: code.expires
-    }))
+    queued: removed ? [] : [
+      ...sentOf(history).map((code) => ({
+        kind: "code",
+        codeId: codes.indexOf(code),
+        recipient: code.number,
+        code: placeOf.get(code),
+        createdAt: code.made,
+        expiresAt: code.expires,
+        resends: resendsOf(history, code)
+      })),
+      ...noticesOf(history).map(({ at, change, number }) => ({
+        kind: "notice",
+        codeId: -1,
+        recipient: number,
+        change,
+        createdAt: at,
+        expiresAt: at + noticesLast,
+        resends: 0
+      }))
+    ].toSorted(byCode)
   }
 }
 
 const waitOf = (code: Code | undefined) => code?.wait && { ...code.wait, sentAt: code.made }
 
-const pendingWith = (code: Code, wrongGuesses: number, codes: ReadonlyArray<Code>) => {
+/** Messages of one moment have no order. */
+const byCode = (a: { readonly codeId: number; readonly createdAt: number }, b: typeof a): number =>
+  a.codeId - b.codeId || a.createdAt - b.createdAt || JSON.stringify(told(a)).localeCompare(JSON.stringify(told(b)))
+
+const told = (message: object): object => Object.fromEntries(Object.entries(message).toSorted())
+
+const pendingWith = (history: History, code: Code, wrongGuesses: number) => {
+  const codes = codesOf(history)
   const record = (one: Code, expiresAt: number) => ({
     codeId: codes.indexOf(one),
     number: one.number,
@@ -125,11 +149,13 @@ const pendingWith = (code: Code, wrongGuesses: number, codes: ReadonlyArray<Code
     _tag: "OwnCode",
     current: record(code, code.expires),
     previous: code.older && record(code.older.code, code.older.until),
+    resends: resendsOf(history, code),
     wrongGuesses
   }
 }
 
-const eventOf = (fact: Fact, codes: ReadonlyArray<Code>): object => {
+const eventOf = (fact: Fact, history: History): object => {
+  const codes = codesOf(history)
   switch (fact.fact) {
     case "changed":
       return { type: "user.human.phone.changed", number: fact.number }
@@ -143,7 +169,7 @@ const eventOf = (fact: Fact, codes: ReadonlyArray<Code>): object => {
       return { type: "user.human.phone.verification.unlocked" }
     case "coded": {
       const { code } = fact
-      return { type: "user.human.phone.code.added", pending: pendingWith(code, 0, codes), wait: waitOf(code) }
+      return { type: "user.human.phone.code.added", pending: pendingWith(history, code, 0), wait: waitOf(code) }
     }
   }
 }
@@ -180,18 +206,19 @@ export const ofSystem = Effect.fnUntraced(function*(user: number, { numbers, sta
   const queued = yield* Effect.forEach(
     messages,
     Effect.fnUntraced(function*({ sealed, ...message }) {
-      const { codeId, createdAt, expiresAt, kind, messageId } = message
+      const { codeId, createdAt, expiresAt, kind, messageId, resends } = message
       const body = yield* vault.open({ ...message, sealed }, { messageId, userId, codeId })
-      const code = body.kind === "code" ? issued.indexOf(Redacted.value(body.code)) : undefined
-      return placed(plain({ kind, codeId, recipient: body.recipient, code, createdAt, expiresAt }, start)) as {
-        readonly codeId: number
-      }
+      const said = body.kind === "code"
+        ? { code: issued.indexOf(Redacted.value(body.code!)) }
+        : { change: body.change }
+      const queued = { kind, codeId, recipient: body.recipient, ...said, createdAt, expiresAt, resends }
+      return placed(plain(queued, start)) as { readonly codeId: number; readonly createdAt: number }
     })
   )
   const view: View = {
     log: events.map(({ at, change, sequence }) => placed(plain({ sequence, at, ...change }, start))),
     state: state && placed(plain(state, start)),
-    queued: queued.toSorted((a, b) => a.codeId - b.codeId)
+    queued: queued.toSorted(byCode)
   }
   return view
 })

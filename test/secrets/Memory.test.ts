@@ -4,7 +4,7 @@
  */
 import { NodeCrypto } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, DateTime, Effect, Exit, Layer, Redacted } from "effect"
+import { Cause, DateTime, Duration, Effect, Exit, Layer, Redacted } from "effect"
 import { randomBytes } from "node:crypto"
 import * as CryptoCodeVault from "../../src/adapters/CryptoCodeVault.ts"
 import * as Memory from "../../src/adapters/Memory.ts"
@@ -24,6 +24,7 @@ import {
   SmsText,
   UnlockPhoneVerification,
   UserStore,
+  VerificationProvider,
   VerifyPhone
 } from "../../src/core/index.ts"
 import { errorResponse } from "../../src/http/ErrorResponse.ts"
@@ -71,15 +72,18 @@ const failingNotifier = Layer.succeed(SmsNotifier.SmsNotifier, {
   send: (sms) => {
     handedOver.push(sms)
     const reasons = [
-      new SmsNotifier.Transient({ cause: quoting }),
+      new SmsNotifier.Transient({ cause: "HTTP 500" }),
       new SmsNotifier.Throttled({}),
       new SmsNotifier.Permanent({ code: "21211" }),
       new SmsNotifier.OptedOut()
     ]
     if (handedOver.length > reasons.length + 1) return Effect.die(quoting)
     const reason = reasons[handedOver.length - 1]
-    return reason === undefined ? Effect.succeed("receipt") : Effect.fail(new SmsNotifier.SmsNotSent({ reason }))
-  }
+    return reason === undefined
+      ? Effect.succeed({ provider: "test", reference: "reference" })
+      : Effect.fail(new SmsNotifier.SmsNotSent({ reason }))
+  },
+  receipts: new Map()
 })
 
 const layerMemory = Operations.layer.pipe(
@@ -95,6 +99,17 @@ const layerMemory = Operations.layer.pipe(
     Layer.succeed(Limits.Limits, { ...Limits.off, guessesPerCode: 3, wrongGuessesInARow: 6 })
   )),
   Layer.provideMerge(NodeCrypto.layer)
+)
+
+/** Where a provider makes the codes, they cannot be returned. */
+const layerWithProvider = SetPhone.layer.pipe(
+  Layer.provide(Layer.succeed(VerificationProvider.VerificationProvider, {
+    id: "provider",
+    lifetime: Duration.minutes(10),
+    start: () => Effect.die("not started"),
+    check: () => Effect.die("not asked")
+  })),
+  Layer.orDie
 )
 
 const admin = Actor.make({ userId: "admin", organization, grants: { [organization]: ["user.write"] } })
@@ -125,13 +140,19 @@ describe("the operations in memory", () => {
         yield* everyRefusal(known, call)
         yield* everyGuess(known, call)
         for (let i = 0; i < 6; i++) yield* call(setPhone(known, yield* newTarget("active"), { verification: sendCode }))
+        yield* call(
+          setPhone(known, yield* newTarget("active")).pipe(Effect.provide(layerWithProvider, { local: true }))
+        )
         const { deliverDue } = yield* SmsDelivery.make()
         yield* keep(deliverDue)
         return yield* sinks
       }).pipe(Effect.provide(layerMemory), Effect.provide(layer))
 
-      assert.strictEqual(handedOver.length, 6)
-      for (const { text } of handedOver) known.addCode(Redacted.value(text).slice(0, 6))
+      assert.deepStrictEqual(handedOver.map(({ content }) => content.kind).toSorted(), [
+        ...Array.from({ length: 6 }, () => "code"),
+        "notice"
+      ])
+      for (const { content } of handedOver) if (content.kind === "code") known.addCode(Redacted.value(content.code))
       const { InvalidCode, Unauthenticated: _, ...others } = Errors
       const reasons = InvalidCode.fields.reason.literals.map((reason) => `InvalidCode ${reason}`)
       assert.sameMembers([...met], [...Object.keys(others), ...reasons, "defect"])

@@ -241,8 +241,9 @@ const layerNotifier = Layer.effect(
       send: ({ recipient, text }) =>
         Effect.map(Clock.currentTimeMillis, (at) => {
           sent.push({ at, number: Redacted.value(recipient), code: /^\d{6}/.exec(Redacted.value(text))![0] })
-          return undefined
-        })
+          return { provider: "simulated", reference: undefined }
+        }),
+      receipts: new Map()
     }))
 )
 

@@ -82,10 +82,13 @@ const commitChange = Effect.gen(function*() {
       SELECT p_user_id, sequence, type, at, phone, data
       FROM jsonb_to_recordset(p_events) AS e (sequence bigint, type text, at timestamptz, phone text, data jsonb);
 
-    INSERT INTO user_phone.outbox (message_id, user_id, kind, code_id, key_id, sealed, created_at, expires_at, due_at)
-      SELECT message_id, p_user_id, kind, code_id, key_id, decode(sealed, 'base64'), created_at, expires_at, created_at
+    INSERT INTO user_phone.outbox
+        (message_id, user_id, kind, code_id, key_id, sealed, created_at, expires_at, resends, due_at)
+      SELECT message_id, p_user_id, kind, code_id, key_id, decode(sealed, 'base64'), created_at, expires_at, resends,
+        created_at
       FROM jsonb_to_recordset(p_messages) AS m (message_id uuid, kind text, code_id uuid, key_id text, sealed text,
-        created_at timestamptz, expires_at timestamptz);
+        created_at timestamptz, expires_at timestamptz, resends integer);
+    IF FOUND THEN PERFORM pg_notify('user_phone_outbox', ''); END IF;
 
     FOR v_charge IN
       SELECT * FROM jsonb_to_recordset(p_charges)
@@ -112,7 +115,7 @@ const commitChange = Effect.gen(function*() {
   END $commit$`
 })
 
-/** `settle_sent` and `remove_user` change a message and its user's log together; both lock the user first. */
+/** These change a message and its user's log together; all lock the user first. */
 const settleAndRemove = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
@@ -124,26 +127,71 @@ const settleAndRemove = Effect.gen(function*() {
       WHERE user_id = p_user.user_id;
   $append$`
 
-  yield* sql`CREATE OR REPLACE FUNCTION user_phone.settle_sent(
-    p_message_id uuid, p_lease_token uuid, p_at timestamptz, p_receipt text
-  ) RETURNS boolean LANGUAGE plpgsql AS $settle$
+  yield* sql`CREATE OR REPLACE FUNCTION user_phone.message_event(p_message_id uuid, p_type text, p_at timestamptz, p_more jsonb)
+  RETURNS void LANGUAGE plpgsql AS $event$
   DECLARE
     v_user user_phone.users;
     v_code_id uuid;
   BEGIN
-    SELECT * INTO v_user FROM user_phone.users
-      WHERE user_id = (SELECT user_id FROM user_phone.outbox WHERE message_id = p_message_id) FOR UPDATE;
-    UPDATE user_phone.outbox
-      SET status = 'sent', sealed = NULL, lease_token = NULL, reason = NULL, receipt = p_receipt, settled_at = now()
-      WHERE message_id = p_message_id AND lease_token = p_lease_token AND status = 'queued'
-      RETURNING code_id INTO v_code_id;
-    IF NOT FOUND THEN RETURN false; END IF;
-    IF v_code_id IS NOT NULL AND NOT v_user.removed THEN
-      PERFORM user_phone.append_event(v_user, 'user.human.phone.code.sent', p_at,
-        jsonb_build_object('codeId', v_code_id, 'messageId', p_message_id));
+    SELECT code_id INTO v_code_id FROM user_phone.outbox WHERE message_id = p_message_id;
+    SELECT u.* INTO v_user FROM user_phone.users u JOIN user_phone.outbox o USING (user_id)
+      WHERE o.message_id = p_message_id;
+    IF v_code_id IS NULL OR v_user.removed THEN RETURN; END IF;
+    PERFORM user_phone.append_event(v_user, p_type, p_at,
+      jsonb_build_object('codeId', v_code_id, 'messageId', p_message_id) || p_more);
+    IF p_more ? 'verificationId' THEN
+      UPDATE user_phone.users SET pending = pending || p_more
+        WHERE user_id = v_user.user_id AND pending ->> '_tag' = 'ProviderCode' AND pending ->> 'codeId' = v_code_id::text;
     END IF;
+  END $event$`
+
+  yield* sql`DROP FUNCTION IF EXISTS user_phone.settle_sent(uuid, uuid, timestamptz, text)`
+  yield* sql`CREATE OR REPLACE FUNCTION user_phone.settle_sent(
+    p_message_id uuid, p_lease_token uuid, p_at timestamptz, p_provider text, p_reference text, p_verification_id text
+  ) RETURNS boolean LANGUAGE plpgsql AS $settle$
+  BEGIN
+    PERFORM 1 FROM user_phone.users
+      WHERE user_id = (SELECT user_id FROM user_phone.outbox WHERE message_id = p_message_id) FOR UPDATE;
+    -- A report may have come in first, and has settled it as sent.
+    UPDATE user_phone.outbox
+      SET lease_token = NULL, provider = p_provider, reference = p_reference
+      WHERE message_id = p_message_id AND lease_token = p_lease_token AND status = 'sent';
+    IF FOUND THEN RETURN true; END IF;
+    UPDATE user_phone.outbox
+      SET status = 'sent', sealed = NULL, lease_token = NULL, reason = NULL, provider = p_provider,
+        reference = p_reference, settled_at = now()
+      WHERE message_id = p_message_id AND lease_token = p_lease_token AND status = 'queued';
+    IF NOT FOUND THEN RETURN false; END IF;
+    PERFORM user_phone.message_event(p_message_id, 'user.human.phone.code.sent', p_at,
+      jsonb_strip_nulls(jsonb_build_object('verificationId', p_verification_id)));
     RETURN true;
   END $settle$`
+
+  yield* sql`CREATE OR REPLACE FUNCTION user_phone.take_receipt(
+    p_message_id uuid, p_receipt text, p_receipt_code text, p_at timestamptz
+  ) RETURNS boolean LANGUAGE plpgsql AS $receipt$
+  DECLARE
+    v_message user_phone.outbox;
+  BEGIN
+    PERFORM 1 FROM user_phone.users
+      WHERE user_id = (SELECT user_id FROM user_phone.outbox WHERE message_id = p_message_id) FOR UPDATE;
+    SELECT * INTO v_message FROM user_phone.outbox WHERE message_id = p_message_id FOR UPDATE;
+    IF v_message.message_id IS NULL OR v_message.receipt IS NOT NULL OR v_message.status IN ('dead', 'dropped')
+      OR (v_message.status = 'queued' AND v_message.attempts = 0) THEN
+      RETURN false;
+    END IF;
+    UPDATE user_phone.outbox SET receipt = p_receipt, receipt_code = p_receipt_code WHERE message_id = p_message_id;
+    IF v_message.status = 'queued' THEN
+      -- The lease stays: its worker may still settle, and finds it done.
+      UPDATE user_phone.outbox SET status = 'sent', sealed = NULL, reason = NULL, settled_at = now()
+        WHERE message_id = p_message_id;
+      PERFORM user_phone.message_event(p_message_id, 'user.human.phone.code.sent', p_at, '{}');
+    END IF;
+    PERFORM user_phone.message_event(p_message_id,
+      CASE p_receipt WHEN 'delivered' THEN 'user.human.phone.code.delivered' ELSE 'user.human.phone.code.undelivered' END,
+      p_at, jsonb_strip_nulls(jsonb_build_object('code', p_receipt_code)));
+    RETURN true;
+  END $receipt$`
 
   yield* sql`CREATE OR REPLACE FUNCTION user_phone.remove_user(p_user_id text, p_at timestamptz)
   RETURNS boolean LANGUAGE plpgsql AS $remove$

@@ -6,16 +6,10 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { PendingCode } from "../../core/PendingCode.ts"
 import { PhoneNumber } from "../../core/PhoneNumber.ts"
 import { OrganizationId, UserId } from "../../core/UserId.ts"
-import {
-  Guesses,
-  PendingCode,
-  PhoneChange,
-  SendWait,
-  type UserPhone,
-  type UserPhoneEvent
-} from "../../core/UserPhone.ts"
+import { Guesses, PhoneChange, SendWait, type UserPhone, type UserPhoneEvent } from "../../core/UserPhone.ts"
 
 /** The columns of `users` that make up the aggregate, in the order of `UserRow`. */
 export const userColumns =

@@ -6,7 +6,8 @@
 import type * as DateTime from "effect/DateTime"
 import type { Charge } from "../Counters.ts"
 import type { Limits } from "../Limits.ts"
-import type { CodeRecord, UserPhone } from "../UserPhone.ts"
+import type { CodeRecord } from "../PendingCode.ts"
+import type { UserPhone } from "../UserPhone.ts"
 
 /** What it costs to send a user a code to the number with this fingerprint. */
 export const forCode = (
@@ -36,18 +37,39 @@ export const forCode = (
  * Codes that were only returned do not count: they went to a caller who holds `user.write`, not to the number.
  */
 export const forGuess = (
-  { wrongGuessesPerNumber: window }: Limits,
+  limits: Limits,
   user: UserPhone,
   { codes, right }: { readonly codes: readonly [CodeRecord, ...Array<CodeRecord>]; readonly right: boolean },
   at: DateTime.Utc
 ): ReadonlyArray<Charge> =>
-  window === "off" || !codes.some(({ sent }) => sent) ? [] : [{
-    counter: `wrong-guesses/${whose(user, codes[0].number)}`,
+  codes.some(({ sent }) => sent)
+    ? forAttempt(limits, user, codes[0].number, at).map((charge) => right ? { ...charge, checkOnly: true } : charge)
+    : []
+
+/** What a guess costs whose outcome is not known yet, at a code that was sent to the number with this fingerprint. */
+export const forAttempt = (
+  { wrongGuessesPerNumber: window }: Limits,
+  user: UserPhone,
+  number: string,
+  at: DateTime.Utc
+): ReadonlyArray<Charge> =>
+  window === "off" ? [] : [{
+    counter: `wrong-guesses/${whose(user, number)}`,
     reason: "WRONG_GUESSES_PER_NUMBER",
     at,
-    windows: [window],
-    ...(right && { checkOnly: true })
+    windows: [window]
   }]
+
+/** The limit that keeps a notice back, and nothing else. */
+export const noticeLimit = "NOTICES_PER_NUMBER"
+
+/** What it costs to send a notice to the number with this fingerprint. */
+export const forNotice = (
+  { noticesPerNumber: windows }: Limits,
+  number: string,
+  at: DateTime.Utc
+): ReadonlyArray<Charge> =>
+  windows === "off" ? [] : [{ counter: `notices/number/${number}`, reason: noticeLimit, at, windows }]
 
 const whose = ({ proven }: UserPhone, number: string): string =>
   proven === number ? `holders-of-number/${number}` : `number/${number}`

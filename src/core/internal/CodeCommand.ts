@@ -6,11 +6,13 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type * as Result from "effect/Result"
-import type { Decision, Situation } from "../Decision.ts"
+import type { Decision, NewCode, Situation } from "../Decision.ts"
+import { CodeNotReturnable } from "../Errors.ts"
+import { Notices } from "../Notices.ts"
 import type { PhoneNumber } from "../PhoneNumber.ts"
-import type { CodeRecord } from "../UserPhone.ts"
 import type { Details } from "../UserStore.ts"
 import type { CodeAnswer, Verification } from "../Verification.ts"
+import { VerificationProvider } from "../VerificationProvider.ts"
 import * as Idempotency from "./Idempotency.ts"
 import * as OneTimeCode from "./OneTimeCode.ts"
 import { limitsInForce, PhoneCommand, type Target } from "./PhoneCommand.ts"
@@ -24,7 +26,7 @@ export interface Command<E> {
   /** The number that a code would prove, undefined when there is none. */
   readonly number: PhoneNumber | undefined
   /** `code` is undefined where the host vouches for the number, or where there is none. */
-  readonly decide: (code: CodeRecord | undefined, situation: Situation) => Result.Result<Decision, E>
+  readonly decide: (code: NewCode | undefined, situation: Situation) => Result.Result<Decision, E>
 }
 
 export const make = Effect.gen(function*() {
@@ -32,23 +34,26 @@ export const make = Effect.gen(function*() {
   const codes = yield* OneTimeCode.make
   const idempotent = yield* Idempotency.make
   const limits = yield* limitsInForce
+  const notices = yield* Notices
+  const provider = yield* VerificationProvider
 
   return {
     /** Runs a command on its target. */
     run: Effect.fnUntraced(function*<E>(target: Target, command: Command<E>) {
       const { bySelf, user: { userId } } = target
       const { decide, idempotencyKey: key, number, operation, parameters, verification } = command
+      const returned = verification._tag === "ReturnCode"
+      if (returned && provider !== undefined) return yield* new CodeNotReturnable()
       const now = yield* DateTime.now
       const asked = [verification._tag, ...parameters]
       const request = yield* idempotent.describe({ operation, userId, key, command: asked, now })
       const earlier = yield* idempotent.recall(request, now)
       if (earlier !== undefined) return replayOf(earlier)
 
-      const returned = verification._tag === "ReturnCode"
       const code = number === undefined || verification._tag === "AlreadyVerified"
         ? undefined
         : yield* codes.issue({ userId, number, sent: !returned, now })
-      const situation = { now, limits, bySelf, chance: yield* Random.next }
+      const situation = { now, limits, notices, bySelf, chance: yield* Random.next }
       const decision = yield* Effect.fromResult(decide(code?.record, situation))
       const messages = yield* codes.enclose(decision, code?.code, now)
       const { details, replayed } = yield* phoneCommand.commit({ ...decision, messages, idempotency: request })

@@ -1,25 +1,31 @@
 /**
- * Makes a code for a number and puts it into the messages that carry it. The code exists in clear only in between.
+ * Makes a code for a number, or has a provider make it, and seals the messages that a decision calls for. The code exists in
+ * clear only in between.
  */
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { CodeGenerator } from "../CodeGenerator.ts"
-import { CodeVault } from "../CodeVault.ts"
-import type { Decision } from "../Decision.ts"
+import { CodeVault, type MessageBody } from "../CodeVault.ts"
+import type { Decision, MessageIntent, NewCode } from "../Decision.ts"
 import type { OutboxMessage } from "../Outbox.ts"
+import type { CodeRecord } from "../PendingCode.ts"
 import type { PhoneNumber } from "../PhoneNumber.ts"
 import type { UserId } from "../UserId.ts"
-import type { CodeRecord } from "../UserPhone.ts"
+import { VerificationProvider } from "../VerificationProvider.ts"
 
 export const make = Effect.gen(function*() {
   const generator = yield* CodeGenerator
   const vault = yield* CodeVault
   const random = yield* SecureRandom.SecureRandom
+  const provider = yield* VerificationProvider
+  const { enclose } = yield* makeEnvelope
 
   return {
-    /** A new code that proves this number for this user, and what is kept of it. */
+    enclose,
+
+    /** A new code that proves this number for this user, and what is kept of it. A provider's is not known here. */
     issue: Effect.fnUntraced(function*({ now, number, sent, userId }: {
       readonly userId: UserId
       readonly number: PhoneNumber
@@ -27,11 +33,18 @@ export const make = Effect.gen(function*() {
       readonly now: DateTime.Utc
     }) {
       const codeId = yield* random.uuidV4()
+      const fingerprint = yield* vault.fingerprint("number", [Redacted.value(number)])
+      if (provider !== undefined) {
+        const { id: providerId, lifetime } = provider
+        const expiresAt = DateTime.addDuration(now, lifetime)
+        const record: NewCode = { codeId, number: fingerprint, providerId, createdAt: now, expiresAt }
+        return { code: undefined, record }
+      }
       const code = yield* generator.next
       const { digest, keyId } = yield* vault.digest(code, { userId, number, codeId })
       const record: CodeRecord = {
         codeId,
-        number: yield* vault.fingerprint("number", [Redacted.value(number)]),
+        number: fingerprint,
         digest,
         keyId,
         sent,
@@ -39,19 +52,49 @@ export const make = Effect.gen(function*() {
         expiresAt: DateTime.addDuration(now, generator.lifetime)
       }
       return { code, record }
-    }),
-
-    /** The messages that a decision calls for, sealed. */
-    enclose: Effect.fnUntraced(function*(decision: Decision, code: Redacted.Redacted | undefined, now: DateTime.Utc) {
-      const { language, userId } = decision.after
-      const messages: Array<OutboxMessage> = []
-      for (const { codeId, expiresAt, kind, recipient } of decision.messages) {
-        if (code === undefined) return yield* Effect.die(new Error("a code message without a code"))
-        const messageId = yield* random.uuidV7()
-        const sealed = yield* vault.seal({ kind, recipient, language, code }, { messageId, userId, codeId })
-        messages.push({ messageId, userId, kind, codeId, ...sealed, createdAt: now, expiresAt })
-      }
-      return messages
     })
   }
 })
+
+/** The part that needs no code. */
+export const makeEnvelope = Effect.gen(function*() {
+  const vault = yield* CodeVault
+  const random = yield* SecureRandom.SecureRandom
+
+  return {
+    /** The messages that a decision calls for, sealed. */
+    enclose: Effect.fnUntraced(function*(decision: Decision, code: Redacted.Redacted | undefined, now: DateTime.Utc) {
+      const { language, userId } = decision.after
+      return yield* Effect.forEach(
+        decision.messages,
+        Effect.fnUntraced(function*(intent) {
+          const messageId = yield* random.uuidV7()
+          const codeId = intent.kind === "code" ? intent.codeId : undefined
+          const sealed = yield* vault.seal(bodyOf(intent, language, code), { messageId, userId, codeId })
+          const { expiresAt, kind } = intent
+          const resends = intent.kind === "code" ? intent.resends : 0
+          const message: OutboxMessage = {
+            messageId,
+            userId,
+            kind,
+            codeId,
+            ...sealed,
+            createdAt: now,
+            expiresAt,
+            resends
+          }
+          return message
+        })
+      )
+    })
+  }
+})
+
+const bodyOf = (
+  intent: MessageIntent,
+  language: string | undefined,
+  code: Redacted.Redacted | undefined
+): MessageBody =>
+  intent.kind === "code"
+    ? { kind: "code", recipient: intent.recipient, language, code }
+    : { kind: "notice", recipient: intent.recipient, language, change: intent.change }

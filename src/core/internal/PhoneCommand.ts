@@ -12,10 +12,12 @@ import { Actor } from "../Actor.ts"
 import type { Decision } from "../Decision.ts"
 import { type NotFound, type PermissionDenied, TooManyRequests, Unavailable, UserNotInitialized } from "../Errors.ts"
 import * as Limits from "../Limits.ts"
+import type { OutboxMessage } from "../Outbox.ts"
 import type { UserId } from "../UserId.ts"
 import type { UserPhone } from "../UserPhone.ts"
 import { type Commit, type Details, type RecordedAnswer, UserStore } from "../UserStore.ts"
 import * as Authorization from "./Authorization.ts"
+import * as Charges from "./Charges.ts"
 import * as UserQueue from "./UserQueue.ts"
 
 /** The commit met a change by someone else: load again and decide anew. */
@@ -47,15 +49,18 @@ export class PhoneCommand extends Context.Service<PhoneCommand, {
     who: Authorization.Who,
     work: (target: Target) => Effect.Effect<A, E | LostRace, R>
   ) => Effect.Effect<A, E | PermissionDenied | NotFound | UserNotInitialized | Unavailable, R | Actor>
-  /** Commits, or fails with what a caller may meet. */
+  /** Commits, without a notice where there are too many of them, or fails with what a caller may meet. */
   readonly commit: (
     commit: Commit
   ) => Effect.Effect<
     { readonly details: Details; readonly replayed?: RecordedAnswer },
     LostRace | TooManyRequests | Unavailable
   >
-  /** Commits what sends nothing and costs nothing. */
-  readonly append: (decision: Decision) => Effect.Effect<Details, LostRace | Unavailable>
+  /** Commits what sends no code and costs nothing but a notice. */
+  readonly append: (
+    decision: Decision,
+    messages?: ReadonlyArray<OutboxMessage>
+  ) => Effect.Effect<Details, LostRace | Unavailable>
 }>()("effect-user-phone/core/internal/PhoneCommand") {}
 
 export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer.effect(
@@ -70,7 +75,7 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
       return user.state === "initial" ? yield* new UserNotInitialized() : user
     })
 
-    const commit = Effect.fnUntraced(function*(change: Commit) {
+    const commit: PhoneCommand["Service"]["commit"] = Effect.fnUntraced(function*(change) {
       const result = yield* store.commit(change)
       switch (result._tag) {
         case "Committed":
@@ -78,6 +83,7 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
         case "Replayed":
           return { details: result.answer.details, replayed: result.answer }
         case "LimitReached":
+          if (result.reason === Charges.noticeLimit) return yield* commit(withoutNotice(change))
           return yield* new TooManyRequests({ reason: result.reason, until: result.until })
         case "LostRace":
           return yield* new LostRace()
@@ -98,15 +104,22 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
         )
       }),
       commit,
-      append: (decision) =>
-        commit({ ...decision, messages: [] }).pipe(
+      append: (decision, messages = []) =>
+        commit({ ...decision, messages }).pipe(
           Effect.map(({ details }) => details),
-          // Without charges there is no limit to reach.
+          // The only limit is on the notice, and that one keeps nothing else back.
           Effect.catchTag("TooManyRequests", Effect.die)
         )
     })
   })
 )
+
+/** Never reaches its limit on notices again. */
+const withoutNotice = (change: Commit): Commit => ({
+  ...change,
+  messages: change.messages.filter(({ kind }) => kind !== "notice"),
+  charges: change.charges.filter(({ reason }) => reason !== Charges.noticeLimit)
+})
 
 const isLostRace = Schema.is(LostRace)
 

@@ -10,9 +10,10 @@ import type { Charge } from "../../core/Counters.ts"
 import { decideSetPhone } from "../../core/Decision.ts"
 import * as Limits from "../../core/Limits.ts"
 import { Outbox, type OutboxMessage } from "../../core/Outbox.ts"
+import type { CodeRecord } from "../../core/PendingCode.ts"
 import { E164, type PhoneNumber } from "../../core/PhoneNumber.ts"
 import { OrganizationId, UserId } from "../../core/UserId.ts"
-import { type CodeRecord, evolve, type UserPhone } from "../../core/UserPhone.ts"
+import { evolve, type UserPhone } from "../../core/UserPhone.ts"
 import { type NewUser, stateOf, Users } from "../../core/Users.ts"
 import { type Commit, type CommitResult, type IdempotentRequest, UserStore } from "../../core/UserStore.ts"
 import { assertSame } from "./Same.ts"
@@ -44,7 +45,8 @@ export const messageFor = (userId: UserId, codeId: string, now: DateTime.Utc): O
   keyId: "key",
   sealed: Uint8Array.from([0, 1, 2, 253, 254, 255]),
   createdAt: now,
-  expiresAt: DateTime.add(now, { minutes: 10 })
+  expiresAt: DateTime.add(now, { minutes: 10 }),
+  resends: 0
 })
 
 /** Registers a new active human and gives its state. */
@@ -67,7 +69,7 @@ export const settingNumber = (before: UserPhone, number: PhoneNumber, now: DateT
   const decision = decideSetPhone(
     before,
     { number, fingerprint: code.number, proof: code },
-    { now, limits: Limits.off, bySelf: false, chance: 0 }
+    { now, limits: Limits.off, notices: "off", bySelf: false, chance: 0 }
   )
   if (decision._tag === "Failure") throw new Error("a sample must change the number")
   return { ...decision.success, messages: [messageFor(before.userId, code.codeId, now)] }

@@ -1,0 +1,150 @@
+/**
+ * What a guess comes to: pure functions from a user's state to the codes that it may be compared with, and from what came of
+ * that to the events that are to be committed.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Result from "effect/Result"
+import type { Decision, Situation } from "./Decision.ts"
+import { InvalidCode, TooManyRequests, VerificationOff } from "./Errors.ts"
+import * as Charges from "./internal/Charges.ts"
+import { record } from "./internal/Record.ts"
+import * as Limits from "./Limits.ts"
+import type { CodeRecord, ProviderCode } from "./PendingCode.ts"
+import type { PhoneNumber } from "./PhoneNumber.ts"
+import type { UserPhone } from "./UserPhone.ts"
+
+/**
+ * The codes that a guess may be compared with now: the pending one, and the one before it while that is accepted; and the
+ * number that they prove. `fingerprint` is that of the user's number: a code proves no other.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
+export const codesToCompare = (
+  { guesses, pending, phone }: UserPhone,
+  fingerprint: string | undefined,
+  limits: Limits.Limits,
+  now: DateTime.Utc
+): Result.Result<
+  { readonly number: PhoneNumber; readonly codes: readonly [CodeRecord, ...Array<CodeRecord>] },
+  VerificationOff | TooManyRequests | InvalidCode
+> => {
+  const closed = guessRefused(guesses, limits, now)
+  if (closed !== undefined) return Result.fail(closed)
+  if (phone === undefined || pending?._tag !== "OwnCode" || pending.current.number !== fingerprint) {
+    return refuse("NO_CODE")
+  }
+  if (Limits.isSpent(limits, pending.wrongGuesses)) return refuse("CODE_SPENT")
+  const { current, previous } = pending
+  if (!isLive(current, now)) return refuse("CODE_EXPIRED")
+  return Result.succeed({
+    number: phone.number,
+    codes: previous?.number === fingerprint && isLive(previous, now) ? [current, previous] : [current]
+  })
+}
+
+/**
+ * What a guess comes to that was compared: the number is verified, or the wrong guess counts. Its commit may still be
+ * refused for the number's own count, which says nothing of whether the guess was right.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
+export const decideGuess = (
+  user: UserPhone,
+  { codes, right }: { readonly codes: readonly [CodeRecord, ...Array<CodeRecord>]; readonly right: boolean },
+  { limits, now }: Pick<Situation, "limits" | "now">
+): Decision => ({
+  ...record(user, [
+    right
+      ? { type: "user.human.phone.verified", proven: codes[0].number, vouched: false }
+      : { type: "user.human.phone.verification.failed", codeId: codes[0].codeId }
+  ], now),
+  charges: Charges.forGuess(limits, user, { codes, right }, now)
+})
+
+/**
+ * The code that a provider may be asked about now, and the number that it proves. `fingerprint` is that of the user's number.
+ * Until the provider has been asked for the code, nobody can know it.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
+export const codeToAskAbout = (
+  { guesses, pending, phone }: UserPhone,
+  fingerprint: string | undefined,
+  limits: Limits.Limits,
+  now: DateTime.Utc
+): Result.Result<
+  { readonly number: PhoneNumber; readonly code: ProviderCode; readonly verificationId: string },
+  VerificationOff | TooManyRequests | InvalidCode
+> => {
+  const closed = guessRefused(guesses, limits, now)
+  if (closed !== undefined) return Result.fail(closed)
+  if (phone === undefined || pending?._tag !== "ProviderCode" || pending.number !== fingerprint) {
+    return refuse("NO_CODE")
+  }
+  if (Limits.isSpent(limits, pending.wrongGuesses)) return refuse("CODE_SPENT")
+  if (!isLive(pending, now)) return refuse("CODE_EXPIRED")
+  const { verificationId } = pending
+  return verificationId === undefined
+    ? refuse("NO_CODE")
+    : Result.succeed({ number: phone.number, code: pending, verificationId })
+}
+
+/**
+ * A guess that a provider is asked about next counts as wrong from then on, so that no number of callers gets more answers
+ * than there are guesses.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
+export const decideAttempt = (
+  user: UserPhone,
+  { codeId, number }: ProviderCode,
+  { limits, now }: Pick<Situation, "limits" | "now">
+): Decision => ({
+  ...record(user, [{ type: "user.human.phone.verification.attempted", codeId }], now),
+  charges: Charges.forAttempt(limits, user, number, now)
+})
+
+/**
+ * What a provider's answer comes to: the number is verified and the attempt no longer counts, or it was wrong indeed. An
+ * answer about a code that is no longer pending proves nothing.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
+export const decideOutcome = (
+  user: UserPhone,
+  { attemptedAt, codeId, right }: {
+    readonly codeId: string
+    readonly attemptedAt: DateTime.Utc
+    readonly right: boolean
+  },
+  now: DateTime.Utc
+): Result.Result<Decision, InvalidCode> => {
+  const { pending } = user
+  if (pending?._tag !== "ProviderCode" || pending.codeId !== codeId) return refuse("NO_CODE")
+  return Result.succeed(record(user, [
+    right
+      ? { type: "user.human.phone.verified", proven: pending.number, vouched: false, attemptedAt }
+      : { type: "user.human.phone.verification.failed", codeId, attempted: true }
+  ], now))
+}
+
+const isLive = ({ expiresAt }: { readonly expiresAt: DateTime.Utc }, now: DateTime.Utc): boolean =>
+  DateTime.isGreaterThan(expiresAt, now)
+
+/** Why no guess of a user is looked at, whatever the code. */
+const guessRefused = (
+  guesses: UserPhone["guesses"],
+  limits: Limits.Limits,
+  now: DateTime.Utc
+): VerificationOff | TooManyRequests | undefined => {
+  if (Limits.isOff(limits, guesses)) return new VerificationOff()
+  const until = Limits.guessesFullUntil(limits, guesses, now)
+  return until && new TooManyRequests({ reason: "WRONG_GUESSES_PER_USER", until })
+}
+
+const refuse = (reason: InvalidCode["reason"]) => Result.fail(new InvalidCode({ reason, guessesLeft: 0 }))

@@ -1,0 +1,61 @@
+/**
+ * The port of a provider that makes its own codes, sends them and checks them, such as Twilio Verify. Limits, log and state
+ * stay here: a guess is counted before the provider is asked about it.
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type { Unavailable } from "./Errors.ts"
+import type { PhoneNumber } from "./PhoneNumber.ts"
+import type { SmsNotSent } from "./SmsNotifier.ts"
+import type { UserId } from "./UserId.ts"
+
+/**
+ * What a provider says to a guess. After `expired` and `spent` it looks at none any more, until a new code is started.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CheckOutcome = "right" | "wrong" | "expired" | "spent"
+
+/**
+ * Contract:
+ *
+ * - `start` makes a code and sends it, and answers the provider's own id of that. Started again for the same number, it may
+ *   send the same code again under the same id.
+ * - `check` answers `right` once at most.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface VerificationProvider {
+  /** Kept with every code that it makes, such as `twilio-verify`. */
+  readonly id: string
+  /** How long its codes are good for. */
+  readonly lifetime: Duration.Duration
+  readonly start: (request: {
+    /** The same for every attempt at one message. */
+    readonly messageId: string
+    readonly userId: UserId
+    readonly recipient: PhoneNumber
+    /** The language that the user prefers as a BCP 47 tag, if known. */
+    readonly language: string | undefined
+  }) => Effect.Effect<{ readonly verificationId: string }, SmsNotSent>
+  readonly check: (request: {
+    readonly verificationId: string
+    readonly recipient: PhoneNumber
+    readonly guess: Redacted.Redacted
+  }) => Effect.Effect<CheckOutcome, Unavailable>
+}
+
+/**
+ * The provider that makes the codes which are sent; by default none does, and codes are our own.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const VerificationProvider = Context.Reference<VerificationProvider | undefined>(
+  "effect-user-phone/core/VerificationProvider",
+  { defaultValue: () => undefined }
+)

@@ -1,0 +1,167 @@
+/**
+ * What is done with one message: claimed, opened, rendered, handed over and settled.
+ */
+import * as Cause from "effect/Cause"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import { CodeVault } from "../CodeVault.ts"
+import { type ClaimedMessage, Outbox, type Settlement } from "../Outbox.ts"
+import { type SmsContent, SmsNotifier, type SmsNotSent } from "../SmsNotifier.ts"
+import { SmsText, type SmsTextInput } from "../SmsText.ts"
+import { VerificationProvider } from "../VerificationProvider.ts"
+import * as ReceiptId from "./ReceiptId.ts"
+
+export interface HandOverOptions {
+  readonly lease: Duration.Duration
+  readonly maxAttempts: number
+  readonly host: string | undefined
+}
+
+/** How an attempt ended: settled, or not begun since nobody takes messages until then. */
+export type Outcome = Settlement | { readonly _tag: "Paused"; readonly until: DateTime.Utc }
+
+export const make = Effect.fnUntraced(function*({ host, lease, maxAttempts }: HandOverOptions) {
+  const outbox = yield* Outbox
+  const vault = yield* CodeVault
+  const text = yield* SmsText
+  const notifier = yield* SmsNotifier
+  const provider = yield* VerificationProvider
+  const receiptIds = yield* ReceiptId.make
+
+  const handOver = Effect.fnUntraced(function*(message: ClaimedMessage) {
+    const now = yield* DateTime.now
+    const { codeIsPending, expiresAt, kind, messageId, resends, userId } = message
+    if (!DateTime.isGreaterThan(expiresAt, now)) return dropped("expired")
+    if (kind === "code" && !codeIsPending) return dropped("no longer pending")
+    const body = yield* vault.open(message, message)
+    const { language, recipient } = body
+
+    if (body.kind === "code" && body.code === undefined) {
+      if (provider === undefined) return dropped("no provider to make the code")
+      const { verificationId } = yield* provider.start({ messageId, userId, recipient, language })
+      const reference = verificationId
+      return { _tag: "Sent", at: yield* DateTime.now, provider: provider.id, reference, verificationId } as const
+    }
+    const content = body.kind === "code"
+      ? { kind: "code", code: body.code! } as const
+      : { kind: "notice", change: body.change } as const
+    const handed = yield* notifier.send({
+      messageId,
+      userId,
+      recipient,
+      text: yield* text.render(textInput(content, language, host, DateTime.distance(now, expiresAt))),
+      content,
+      language,
+      expiresAt,
+      resends,
+      receiptId: yield* receiptIds.of(messageId)
+    })
+    return { _tag: "Sent", at: yield* DateTime.now, ...handed } as const
+  })
+
+  const attempt = (message: ClaimedMessage): Effect.Effect<Outcome> =>
+    handOver(message).pipe(
+      Effect.timeout(Duration.times(lease, 0.5)),
+      Effect.catchTags({
+        SmsNotSent: (error) => afterFailure(message, maxAttempts, error),
+        TimeoutError: () => retry(message, maxAttempts, "timeout"),
+        // Another process may hold the key: the message is never dead for that, until its code expires.
+        UnknownKey: () => release("unknown key", keyPause),
+        SealBroken: () => Effect.succeed({ _tag: "Dead", reason: "seal broken" } as const)
+      }),
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasInterruptsOnly(cause),
+        (cause) => Effect.andThen(logBug(message, Cause.squash(cause)), retry(message, maxAttempts, "bug"))
+      )
+    )
+
+  const settle = (message: ClaimedMessage, settlement: Settlement) =>
+    outbox.settle(message, settlement).pipe(
+      Effect.retry(Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: Duration.times(lease, 0.25) }))),
+      Effect.flatMap((settled) =>
+        settled ? Effect.void : Effect.logWarning("an SMS lost its lease before it was settled", message.messageId)
+      ),
+      Effect.catchCause(() => Effect.logError("an SMS could not be settled", message.messageId))
+    )
+
+  return {
+    claim: (limit: number) => Effect.flatMap(DateTime.now, (now) => outbox.claim({ now, limit, lease })),
+
+    handle: Effect.fn("SmsDelivery.handle")(function*(message: ClaimedMessage) {
+      yield* Effect.annotateCurrentSpan({ messageId: message.messageId, attempts: message.attempts })
+      // A hand-over may be interrupted; what came of it is settled all the same.
+      return yield* Effect.uninterruptibleMask((restore) =>
+        restore(attempt(message)).pipe(
+          Effect.catchCause(() => release("shutdown", Duration.zero)),
+          Effect.tap((outcome) =>
+            outcome._tag === "Dead"
+              ? Effect.logError("an SMS is given up", outcome.reason, message.messageId)
+              : Effect.void
+          ),
+          Effect.tap((outcome) =>
+            outcome._tag === "Paused"
+              ? Effect.flatMap(release("paused", Duration.zero), (settlement) => settle(message, settlement))
+              : settle(message, outcome)
+          )
+        )
+      )
+    })
+  }
+})
+
+/** How long a message waits that was sealed with a key which this process does not hold. */
+const keyPause = Duration.seconds(5)
+
+const textInput = (
+  content: SmsContent,
+  language: string | undefined,
+  host: string | undefined,
+  left: Duration.Duration
+): SmsTextInput =>
+  content.kind === "notice"
+    ? { ...content, language, host }
+    : { ...content, language, host, minutes: Math.max(1, Math.round(Duration.toMinutes(left))) }
+
+const dropped = (reason: string) => ({ _tag: "Dropped", reason }) as const
+
+const afterFailure = (
+  message: ClaimedMessage,
+  maxAttempts: number,
+  { reason }: SmsNotSent
+): Effect.Effect<Outcome> => {
+  switch (reason._tag) {
+    case "Transient":
+      return retry(message, maxAttempts, "transient")
+    case "Throttled":
+      return retry(message, maxAttempts, "throttled", reason.retryAfter)
+    case "AccountRefused":
+      return retry(message, maxAttempts, `account refused: ${reason.code}`)
+    case "Paused":
+      return Effect.succeed(reason)
+    case "Permanent":
+      return Effect.succeed({ _tag: "Dead", reason: `permanent: ${reason.code}` })
+    case "OptedOut":
+      return Effect.succeed({ _tag: "Dead", reason: "opted out" })
+  }
+}
+
+/** Waits twice as long after each attempt, up to a minute or so, and up to a quarter longer by chance. */
+const retry = Effect.fnUntraced(
+  function*(message: ClaimedMessage, maxAttempts: number, reason: string, atLeast: Duration.Duration = Duration.zero) {
+    if (message.attempts + 1 >= maxAttempts) return { _tag: "Dead", reason: `attempts spent: ${reason}` } as const
+    const seconds = Math.min(2 ** message.attempts, 64) * (1 + 0.25 * (yield* Random.next))
+    const wait = Duration.max(atLeast, Duration.seconds(seconds))
+    return { _tag: "Retry", at: DateTime.addDuration(yield* DateTime.now, wait), reason } as const
+  }
+)
+
+/** Only what kind of error it was: its message may hold what was to be sent. */
+const logBug = ({ messageId }: ClaimedMessage, error: unknown) =>
+  Effect.logError("an SMS met a bug", error instanceof Error ? error.name : typeof error, messageId)
+
+const release = Effect.fnUntraced(function*(reason: string, wait: Duration.Duration) {
+  return { _tag: "Released", at: DateTime.addDuration(yield* DateTime.now, wait), reason } as const
+})

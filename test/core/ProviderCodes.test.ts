@@ -1,0 +1,251 @@
+/** Codes that a provider makes and checks: the operations over a provider that is played here, in memory. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
+import * as Memory from "../../src/adapters/Memory.ts"
+import {
+  Actor,
+  Errors,
+  GetPhone,
+  Limits,
+  Operations,
+  RemovePhone,
+  ResendPhoneCode,
+  SetPhone,
+  SmsDelivery,
+  UserId,
+  Users,
+  UserStore,
+  VerificationProvider,
+  VerifyPhone
+} from "../../src/core/index.ts"
+
+const organization = UserId.OrganizationId.make("demo")
+const admin = Actor.make({ userId: "admin", organization, grants: { [organization]: ["user.write"] } })
+const [number, another] = ["+41791234567", "+41791234568"]
+const right = "271828"
+
+/** What the provider was asked, and what it says next. */
+class Played extends Context.Service<Played, {
+  readonly started: Array<string>
+  readonly checked: Array<readonly [verificationId: string, recipient: string, guess: string]>
+  /** Instead of comparing the guess. */
+  next: Effect.Effect<VerificationProvider.CheckOutcome, Errors.Unavailable> | undefined
+}>()("test/Played") {}
+
+const layerProvider = Layer.effectContext(Effect.sync(() => {
+  const played: Played["Service"] = { started: [], checked: [], next: undefined }
+  const provider: VerificationProvider.VerificationProvider = {
+    id: "played",
+    lifetime: Duration.minutes(10),
+    start: ({ recipient }) =>
+      Effect.sync(() => {
+        played.started.push(Redacted.value(recipient))
+        return { verificationId: `V${played.started.length}` }
+      }),
+    check: ({ guess, recipient, verificationId }) =>
+      Effect.suspend(() => {
+        played.checked.push([verificationId, Redacted.value(recipient), Redacted.value(guess)])
+        return played.next ?? Effect.succeed(Redacted.value(guess) === right ? "right" : "wrong")
+      })
+  }
+  return Context.make(Played, played).pipe(Context.add(VerificationProvider.VerificationProvider, provider))
+}))
+
+const layers = Operations.layer.pipe(Layer.provideMerge(layerProvider), Layer.provideMerge(Memory.layerPorts))
+
+const asAdmin = Effect.provideService(Actor.Actor, admin)
+const set = (userId: string, phone = number) =>
+  asAdmin(SetPhone.SetPhone.use(({ setPhone }) => setPhone({ userId, phone: Redacted.make(phone) })))
+const resend = (userId: string) =>
+  asAdmin(ResendPhoneCode.ResendPhoneCode.use(({ resendPhoneCode }) => resendPhoneCode({ userId })))
+const verify = (userId: string, code: string) =>
+  asAdmin(
+    VerifyPhone.VerifyPhone.use(({ verifyPhone }) => verifyPhone({ userId, verificationCode: Redacted.make(code) }))
+  )
+const get = (userId: string) => asAdmin(GetPhone.GetPhone.use(({ getPhone }) => getPhone({ userId })))
+const deliver = Effect.flatMap(SmsDelivery.make(), ({ deliverDue }) => deliverDue)
+const eventsOf = (userId: UserId.UserId) =>
+  Effect.map(
+    UserStore.UserStore.use((store) => store.history(userId)),
+    (log) => log.map(({ change }) => change.type.replace("user.human.phone.", ""))
+  )
+
+const newUser = Effect.gen(function*() {
+  const userId = UserId.UserId.make(crypto.randomUUID())
+  yield* Users.Users.use((users) =>
+    users.register({ userId, resourceOwner: organization, kind: "human", state: "active" })
+  )
+  return userId
+})
+
+/** A user whose number the provider has sent a code to. */
+const waiting = Effect.gen(function*() {
+  const userId = yield* newUser
+  yield* set(userId)
+  yield* deliver
+  return userId
+})
+
+const failure = <A, R>(operation: Effect.Effect<A, { readonly _tag: string }, R>) =>
+  Effect.map(Effect.flip(operation), (error) => {
+    const { reason } = error as { readonly reason?: string }
+    return reason === undefined ? error._tag : `${error._tag} ${reason}`
+  })
+
+describe("a code that a provider makes", () => {
+  it.effect("is started by the worker, checked by the provider, and verifies the number", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* newUser
+      yield* set(userId)
+      assert.deepStrictEqual(played.started, [])
+      assert.strictEqual(yield* deliver, 1)
+      assert.deepStrictEqual(played.started, [number])
+
+      assert.strictEqual(yield* failure(verify(userId, "314159")), "InvalidCode CODE_WRONG")
+      yield* verify(userId, " 271-828 ")
+      assert.deepStrictEqual(played.checked, [["V1", number, "314159"], ["V1", number, right]])
+      assert.isTrue((yield* get(userId)).phone?.verified)
+      assert.deepStrictEqual(yield* eventsOf(userId), [
+        "changed",
+        "code.added",
+        "code.sent",
+        "verification.attempted",
+        "verification.failed",
+        "verification.attempted",
+        "verified"
+      ])
+      assert.strictEqual(yield* failure(verify(userId, right)), "InvalidCode NO_CODE")
+      assert.lengthOf(played.checked, 2)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("is shown with its expiry, the guesses that are left, and its delivery", () =>
+    Effect.gen(function*() {
+      const userId = yield* waiting
+      yield* failure(verify(userId, "314159"))
+      const { pendingCode } = yield* get(userId)
+      assert(pendingCode !== undefined)
+      assert.strictEqual(pendingCode.expiresAt.epochMilliseconds, 600_000)
+      assert.strictEqual(pendingCode.guessesLeft, 4)
+      assert.deepStrictEqual(pendingCode.delivery, { state: "sent", attempts: 1, reason: undefined })
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("cannot be returned, neither by setting nor by resending", () =>
+    Effect.gen(function*() {
+      const userId = yield* waiting
+      const verification = { _tag: "ReturnCode" } as const
+      const phone = Redacted.make(another)
+      const setting = SetPhone.SetPhone.use(({ setPhone }) => setPhone({ userId, phone, verification }))
+      const resending = ResendPhoneCode.ResendPhoneCode.use(({ resendPhoneCode }) =>
+        resendPhoneCode({ userId, verification })
+      )
+      const before = yield* eventsOf(userId)
+      assert.strictEqual(yield* failure(asAdmin(setting)), "CodeNotReturnable")
+      assert.strictEqual(yield* failure(asAdmin(resending)), "CodeNotReturnable")
+      assert.deepStrictEqual(yield* eventsOf(userId), before)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("is not asked about before it was sent, nor after it has expired, and neither counts", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* newUser
+      yield* set(userId)
+      assert.strictEqual(yield* failure(verify(userId, right)), "InvalidCode NO_CODE")
+      yield* deliver
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(yield* failure(verify(userId, right)), "InvalidCode CODE_EXPIRED")
+      assert.deepStrictEqual(played.checked, [])
+      assert.notInclude(yield* eventsOf(userId), "verification.attempted")
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("is asked about five times at most, also by guesses that come at once", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* waiting
+      const guesses = Array.from({ length: 12 }, (_, index) => failure(verify(userId, String(100_000 + index))))
+      const answers = yield* Effect.all(guesses, { concurrency: "unbounded" })
+      assert.lengthOf(played.checked, 5)
+      assert.lengthOf(answers.filter((answer) => answer === "InvalidCode CODE_WRONG"), 5)
+      assert.lengthOf(answers.filter((answer) => answer === "InvalidCode CODE_SPENT"), 7)
+      assert.strictEqual(yield* failure(verify(userId, right)), "InvalidCode CODE_SPENT")
+      assert.lengthOf(played.checked, 5)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("keeps its count over a resend, which has no grace", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* waiting
+      for (let guess = 0; guess < 4; guess++) yield* failure(verify(userId, "314159"))
+      yield* TestClock.adjust("40 seconds")
+      yield* resend(userId)
+      assert.strictEqual(yield* failure(verify(userId, right)), "InvalidCode NO_CODE")
+      yield* deliver
+      yield* failure(verify(userId, "314159"))
+      assert.strictEqual(yield* failure(verify(userId, right)), "InvalidCode CODE_SPENT")
+      assert.lengthOf(played.checked, 5)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("counts a guess whose answer never came, and leaves it counted", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* waiting
+      played.next = Effect.fail(new Errors.Unavailable({ cause: "the provider does not answer" }))
+      assert.strictEqual(yield* failure(verify(userId, right)), "Unavailable")
+      assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 4)
+      played.next = undefined
+      yield* verify(userId, right)
+      const state = yield* UserStore.UserStore.use((store) => store.load(userId))
+      assert.lengthOf(state!.guesses.wrongAt, 1)
+      assert.strictEqual(state!.guesses.wrongInARow, 0)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("says what the provider says of a code that it looks at no more", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* waiting
+      for (const [outcome, reason] of [["expired", "CODE_EXPIRED"], ["spent", "CODE_SPENT"]] as const) {
+        played.next = Effect.succeed(outcome)
+        assert.strictEqual(yield* failure(verify(userId, right)), `InvalidCode ${reason}`)
+      }
+      assert.isFalse((yield* get(userId)).phone?.verified)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("proves nothing by an answer that comes when the number has been changed, removed, or its code resent", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const remove = (userId: string) =>
+        asAdmin(RemovePhone.RemovePhone.use(({ removePhone }) => removePhone({ userId })))
+      for (const meddle of [(userId: string) => set(userId, another), remove, resend]) {
+        const userId = yield* waiting
+        yield* TestClock.adjust("40 seconds")
+        const [asked, answer] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        played.next = Deferred.succeed(asked, undefined).pipe(
+          Effect.andThen(Deferred.await(answer)),
+          Effect.as("right" as const)
+        )
+        const verifying = yield* Effect.forkChild(failure(verify(userId, right)))
+        yield* Deferred.await(asked)
+        // The user is not kept from others while the provider thinks.
+        yield* meddle(userId)
+        yield* Deferred.succeed(answer, undefined)
+        assert.strictEqual(yield* Fiber.join(verifying), "InvalidCode NO_CODE")
+        const { phone } = yield* get(userId)
+        assert.notStrictEqual(phone?.verified, true)
+        assert.notInclude(yield* eventsOf(userId), "verified")
+      }
+    }).pipe(Effect.provide(layers.pipe(Layer.provide(Layer.succeed(Limits.Limits, Limits.off))))))
+
+  it.effect("is not asked of another provider, and not counted then", () =>
+    Effect.gen(function*() {
+      const userId = yield* waiting
+      const other = { ...(yield* VerificationProvider.VerificationProvider)!, id: "other" }
+      const elsewhere = VerifyPhone.layer.pipe(
+        Layer.provide(Layer.succeed(VerificationProvider.VerificationProvider, other))
+      )
+      const answer = verify(userId, right).pipe(Effect.provide(elsewhere, { local: true }))
+      assert.strictEqual(yield* failure(answer), "InvalidCode CODE_EXPIRED")
+      assert.notInclude(yield* eventsOf(userId), "verification.attempted")
+      yield* verify(userId, right)
+    }).pipe(Effect.provide(layers)))
+})
