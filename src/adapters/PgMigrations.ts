@@ -91,7 +91,10 @@ const proofAndWait = Effect.gen(function*() {
   yield* sql`CREATE INDEX outbox_settled ON user_phone.outbox (settled_at) WHERE status <> 'queued'`
 })
 
-/** What delivery needs of a message: who took it, what they report of it, and an index in the order of age. */
+/**
+ * What delivery needs of a message: who took it, and what they report of it. Those that were put off have an index of their
+ * own, so that however many they are, they stand in nobody's way.
+ */
 const delivery = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   yield* sql`ALTER TABLE user_phone.outbox RENAME COLUMN receipt TO reference`
@@ -99,7 +102,8 @@ const delivery = Effect.gen(function*() {
     ADD COLUMN resends integer NOT NULL DEFAULT 0, ADD COLUMN provider text,
     ADD COLUMN receipt text CHECK (receipt IN ('delivered', 'failed')), ADD COLUMN receipt_code text`
   yield* sql`DROP INDEX user_phone.outbox_due`
-  yield* sql`CREATE INDEX outbox_queued ON user_phone.outbox (created_at, due_at) WHERE status = 'queued'`
+  yield* sql`CREATE INDEX outbox_fresh ON user_phone.outbox (created_at) WHERE status = 'queued' AND due_at <= created_at`
+  yield* sql`CREATE INDEX outbox_put_off ON user_phone.outbox (due_at) WHERE status = 'queued' AND due_at > created_at`
   yield* sql`UPDATE user_phone.users SET pending = pending || '{"resends": 0}' WHERE pending ->> '_tag' = 'OwnCode'`
   yield* sql`UPDATE user_phone.events SET data = jsonb_set(data, '{pending,resends}', '0')
     WHERE type = 'user.human.phone.code.added' AND data #>> '{pending,_tag}' = 'OwnCode'`

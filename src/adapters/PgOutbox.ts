@@ -27,14 +27,23 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
     const sql = yield* SqlClient.SqlClient
     const pg = yield* PgClient.PgClient
 
+    const claimable = sql`kind IN ('code', 'notice') AND (leased_until IS NULL OR leased_until <= now())`
+
     const claimDue = SqlSchema.findAll({
       Request: Schema.Struct({ now: Schema.Date, limit: Schema.Int, leaseMillis: Schema.Finite }),
       Result: ClaimedRow,
       execute: ({ leaseMillis, limit, now }) =>
-        sql`WITH due AS (
-            SELECT message_id FROM user_phone.outbox
-            WHERE status = 'queued' AND kind IN ('code', 'notice') AND due_at <= ${now} AND (leased_until IS NULL OR leased_until <= now())
+        sql`WITH fresh AS (
+            SELECT message_id, created_at FROM user_phone.outbox
+            WHERE status = 'queued' AND due_at <= created_at AND created_at <= ${now} AND ${claimable}
             ORDER BY created_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
+          ), put_off AS (
+            SELECT message_id, created_at FROM user_phone.outbox
+            WHERE status = 'queued' AND due_at > created_at AND due_at <= ${now} AND ${claimable}
+            ORDER BY due_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
+          ), due AS (
+            SELECT message_id FROM (SELECT * FROM fresh UNION ALL SELECT * FROM put_off) oldest
+            ORDER BY created_at LIMIT ${limit}
           )
           UPDATE user_phone.outbox o
           SET attempts = attempts + 1, lease_token = gen_random_uuid(),

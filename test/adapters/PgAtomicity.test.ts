@@ -77,7 +77,8 @@ describe("a schema from before", () => {
       yield* store.commit(change)
       // As the first migration left it.
       yield* sql`ALTER TABLE user_phone.users DROP COLUMN proven, DROP COLUMN wait`
-      yield* sql`DROP INDEX user_phone.outbox_of_code, user_phone.outbox_settled, user_phone.outbox_queued`
+      yield* sql`DROP INDEX user_phone.outbox_of_code, user_phone.outbox_settled, user_phone.outbox_fresh,
+        user_phone.outbox_put_off`
       yield* sql`CREATE INDEX outbox_due ON user_phone.outbox (due_at) WHERE status = 'queued'`
       yield* sql`ALTER TABLE user_phone.outbox DROP COLUMN resends, DROP COLUMN provider, DROP COLUMN receipt,
         DROP COLUMN receipt_code`
