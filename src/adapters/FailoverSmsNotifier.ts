@@ -1,0 +1,158 @@
+/**
+ * Several providers in order: the next is tried when one fails for now, and one that fails again and again, or refuses the
+ * account, is left alone for a while. What is permanent for a message is so at every provider, and ends it.
+ *
+ * When a user asks for a code again, another provider comes first: what did not arrive one way may arrive another. How the
+ * providers do is known in this process only.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Random from "effect/Random"
+import { type HandOver, Paused, type Sms, SmsNotifier, SmsNotSent, Throttled, Transient } from "../core/SmsNotifier.ts"
+import { CircuitBreaker } from "./internal/CircuitBreaker.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Provider {
+  /** For logs and metrics. */
+  readonly name: string
+  readonly notifier: SmsNotifier["Service"]
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface FailoverOptions {
+  /**
+   * How long one provider may take; 10 seconds by default. All of them together should take less than half of the worker's
+   * lease, 30 seconds by default: what takes longer is given up, and is tried again.
+   */
+  readonly timeout?: Duration.Input | undefined
+  /** How many failures in a row keep a provider from being tried; 5 by default. */
+  readonly failures?: number | undefined
+  /** For how long it is not tried then, doubled up to a minute while it goes on failing; 10 seconds by default. */
+  readonly pause?: Duration.Input | undefined
+}
+
+/** By provider and outcome: `sent`, or why not. */
+const handOvers = Metric.counter("sms_hand_overs", { description: "Attempts to hand an SMS to a provider" })
+
+/** How long a provider that asked for a pause, and did not say how long, is not tried. */
+const shortPause = Duration.seconds(1)
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  providers: readonly [Provider, ...Array<Provider>],
+  { failures = 5, pause = "10 seconds", timeout = "10 seconds" }: FailoverOptions = {}
+): SmsNotifier["Service"] => {
+  const options = { failures, pause: Duration.fromInputUnsafe(pause), longestPause: Duration.minutes(1) }
+  const guarded = providers.map((provider) => ({ ...provider, breaker: new CircuitBreaker(options) }))
+  type Guarded = typeof guarded[number]
+
+  /** What the end of an attempt says of the provider. */
+  const learn = Effect.fnUntraced(function*({ breaker, name }: Guarded, exit: Exit.Exit<HandOver, SmsNotSent>) {
+    const reason = Exit.isSuccess(exit)
+      ? undefined
+      : exit.cause.reasons.find((one) => one._tag === "Fail")?.error.reason
+    const outcome = Exit.isSuccess(exit) ? "sent" : reason?._tag ?? (Exit.hasDies(exit) ? "bug" : "interrupted")
+    yield* Metric.update(Metric.withAttributes(handOvers, { provider: name, outcome }), 1)
+    const [now, chance] = [yield* DateTime.now, yield* Random.next]
+    switch (outcome) {
+      case "sent":
+      case "Permanent":
+      case "OptedOut":
+        return breaker.succeed() ? yield* Effect.logInfo(`SMS provider ${name} takes messages again`) : undefined
+      case "Transient":
+      case "bug":
+        return breaker.fail(now, chance)
+          ? yield* Effect.logWarning(
+            `SMS provider ${name} is not tried for a while: it failed ${failures} times in a row`
+          )
+          : undefined
+      case "AccountRefused": {
+        const code = reason?._tag === "AccountRefused" ? reason.code : ""
+        return breaker.open(now, chance)
+          ? yield* Effect.logError(
+            `SMS provider ${name} refuses this account (${code}): check its settings and its funds`
+          )
+          : undefined
+      }
+      case "Throttled": {
+        const asked = reason?._tag === "Throttled" ? reason.retryAfter : undefined
+        return breaker.pauseUntil(DateTime.addDuration(now, asked ?? shortPause))
+      }
+      case "Paused":
+        return reason?._tag === "Paused" ? breaker.pauseUntil(reason.until) : undefined
+      case "interrupted":
+        return breaker.abandon()
+    }
+  })
+
+  const attempt = (provider: Guarded, sms: Sms) =>
+    Effect.suspend(() => {
+      provider.breaker.begin()
+      return provider.notifier.send(sms)
+    }).pipe(
+      Effect.timeoutOrElse({
+        duration: timeout,
+        orElse: () => Effect.fail(new SmsNotSent({ reason: new Transient({ cause: "timeout" }) }))
+      }),
+      Effect.onExit((exit) => learn(provider, exit))
+    )
+
+  const send = Effect.fnUntraced(function*(sms: Sms) {
+    const start = yield* DateTime.now
+    const ready = guarded.filter(({ breaker }) => breaker.closedUntil(start) === undefined)
+    const first = ready.length === 0 ? 0 : sms.resends % ready.length
+    const met: Array<SmsNotSent> = []
+    for (const provider of [...ready.slice(first), ...ready.slice(0, first)]) {
+      // Another message may have shown meanwhile that it fails, or be out as its probe.
+      if (provider.breaker.closedUntil(yield* DateTime.now) !== undefined) continue
+      const result = yield* Effect.result(attempt(provider, sms))
+      if (result._tag === "Success") return result.success
+      met.push(result.failure)
+      if (isFinal(result.failure)) break
+    }
+    return yield* Effect.fail(met.length === 0 ? pausedUntilReady(yield* DateTime.now) : lastOf(met))
+  })
+
+  const pausedUntilReady = (now: DateTime.Utc): SmsNotSent => {
+    const [first, ...others] = guarded.map(({ breaker }) => breaker.closedUntil(now) ?? now)
+    return new SmsNotSent({ reason: new Paused({ until: others.reduce(DateTime.min, first!) }) })
+  }
+
+  return {
+    send,
+    receipts: new Map(providers.flatMap(({ notifier }) => Array.from(notifier.receipts)))
+  }
+}
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  providers: readonly [Provider, ...Array<Provider>],
+  options?: FailoverOptions
+): Layer.Layer<SmsNotifier> => Layer.sync(SmsNotifier, () => make(providers, options))
+
+/** Whether no other provider could do better. */
+const isFinal = ({ reason }: SmsNotSent): boolean => reason._tag === "Permanent" || reason._tag === "OptedOut"
+
+/** What is told when several have failed: to wait, if that is all that any asked for; otherwise what the last one said. */
+const lastOf = (met: ReadonlyArray<SmsNotSent>): SmsNotSent => {
+  const waits = met.flatMap(({ reason }) => reason._tag === "Throttled" ? [reason.retryAfter ?? shortPause] : [])
+  return waits.length === met.length
+    ? new SmsNotSent({ reason: new Throttled({ retryAfter: waits.reduce(Duration.min) }) })
+    : met.findLast(({ reason }) => reason._tag !== "Throttled")!
+}
