@@ -4,5 +4,6 @@
 export * as CountersContract from "./CountersContract.ts"
 export * as OutboxContract from "./OutboxContract.ts"
 export * as ReceiptsContract from "./ReceiptsContract.ts"
+export * as SmsNotifierContract from "./SmsNotifierContract.ts"
 export * as UsersContract from "./UsersContract.ts"
 export * as UserStoreContract from "./UserStoreContract.ts"

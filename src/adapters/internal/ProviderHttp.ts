@@ -1,0 +1,64 @@
+/**
+ * One request to a provider over Effect's HTTP client: sent once, never redirected, never traced by the client, since
+ * credentials, number and text are in it. Interruption closes the connection.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Option from "effect/Option"
+import type { SmsNotSent } from "../../core/SmsNotifier.ts"
+import { notSent } from "./Refusal.ts"
+
+/** What came back, whatever its status. */
+export interface Answer {
+  readonly status: number
+  readonly body: string
+  /** From `Retry-After`, in seconds or as a date; undefined when it is missing or unreadable. */
+  readonly retryAfter: Duration.Duration | undefined
+}
+
+/** Posts forms with the client in context. */
+export const makePostForm = Effect.gen(function*() {
+  const client = HttpClient.withScope(yield* HttpClient.HttpClient)
+  const fetchOptions = Option.getOrElse(yield* Effect.serviceOption(FetchHttpClient.RequestInit), () => ({}))
+
+  return (
+    request: HttpClientRequest.HttpClientRequest,
+    form: Readonly<Record<string, string | undefined>>
+  ): Effect.Effect<Answer, SmsNotSent> =>
+    Effect.gen(function*() {
+      const fields = Object.entries(form).filter((field): field is [string, string] => field[1] !== undefined)
+      const sent = HttpClientRequest.acceptJson(HttpClientRequest.bodyUrlParams(request, fields))
+      const response = yield* Effect.mapError(client.execute(sent), () => notSent("Transient", "connection failed"))
+      const body = yield* Effect.mapError(response.text, () => notSent("Transient", "connection failed"))
+      const header = response.headers["retry-after"]
+      return {
+        status: response.status,
+        body,
+        retryAfter: header === undefined ? undefined : retryAfterOf(header, yield* DateTime.now)
+      }
+    }).pipe(
+      Effect.scoped,
+      Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
+      // Only fetch follows redirects by itself.
+      Effect.provideService(FetchHttpClient.RequestInit, { ...fetchOptions, redirect: "manual" })
+    )
+})
+
+/** Reads a `Retry-After`. A date in the past is no wait. */
+export const retryAfterOf = (header: string, now: DateTime.Utc): Duration.Duration | undefined => {
+  const text = header.trim()
+  if (/^\d{1,9}$/.test(text)) return Duration.seconds(Number(text))
+  // Without a letter it is no date of HTTP, though many numbers can be read as one.
+  const at = /^[A-Za-z]{3}/.test(text) ? DateTime.make(text) : Option.none()
+  return Option.getOrUndefined(
+    Option.map(at, (at) => Duration.millis(Math.max(0, at.epochMilliseconds - now.epochMilliseconds)))
+  )
+}
+
+/** The URL that a provider reports on one message to: the id is added to the path; a query is left out. */
+export const callbackUrlOf = (base: URL, receiptId: string): string =>
+  `${base.origin}${base.pathname.replace(/\/+$/, "")}/${encodeURIComponent(receiptId)}`

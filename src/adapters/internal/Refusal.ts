@@ -1,0 +1,36 @@
+/**
+ * What a provider's refusal of a message comes to.
+ *
+ * Codes are taken only in the form that the vendor documents: whatever else stands in an answer may quote the number or
+ * the text, and stays out.
+ */
+import type * as Duration from "effect/Duration"
+import { AccountRefused, OptedOut, Permanent, SmsNotSent, Throttled, Transient } from "../../core/SmsNotifier.ts"
+
+/** The classes that a vendor's code may belong to. */
+export type Refusal = "Transient" | "Throttled" | "Permanent" | "OptedOut" | "AccountRefused"
+
+/** `code` is what is kept of the answer: the vendor's code, or a word such as `HTTP 500`. */
+export const notSent = (refusal: Refusal, code: string, retryAfter?: Duration.Duration): SmsNotSent => {
+  switch (refusal) {
+    case "Transient":
+      return new SmsNotSent({ reason: new Transient({ cause: code }) })
+    case "Throttled":
+      return new SmsNotSent({ reason: new Throttled(retryAfter === undefined ? {} : { retryAfter }) })
+    case "Permanent":
+      return new SmsNotSent({ reason: new Permanent({ code }) })
+    case "OptedOut":
+      return new SmsNotSent({ reason: new OptedOut() })
+    case "AccountRefused":
+      return new SmsNotSent({ reason: new AccountRefused({ code }) })
+  }
+}
+
+/** What an HTTP status says where the vendor's own code says nothing. */
+export const ofStatus = (status: number): Refusal => {
+  if (status === 429) return "Throttled"
+  if (status === 401 || status === 402) return "AccountRefused"
+  // 408: the request took too long; 425: too early. A redirect is not followed, since it would take credentials along.
+  if (status === 408 || status === 425 || status < 400 || status >= 500) return "Transient"
+  return "Permanent"
+}
