@@ -1,0 +1,85 @@
+/** What `docs/sms-providers.md` says is what the adapters do. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { execFile } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
+import { promisify } from "node:util"
+import * as StandIn from "./fixtures/StandIn.ts"
+
+const root = resolve(import.meta.dirname, "..")
+const page = readFileSync(join(root, "docs/sms-providers.md"), "utf8")
+const example = join(root, "examples/03-own-sms-provider.ts")
+
+/** The part of the page under a heading. */
+const section = (heading: string): string => {
+  const [, text] = page.split(`\n## ${heading}\n`)
+  assert.isDefined(text, heading)
+  return text!.split("\n## ")[0]!
+}
+
+const sourceOf = (adapter: string) => readFileSync(join(root, `src/adapters/${adapter}SmsNotifier.ts`), "utf8")
+
+describe("docs/sms-providers.md", () => {
+  for (const [heading, adapter] of [["Twilio", "Twilio"], ["Vonage", "Vonage"], ["Amazon SNS", "Sns"]] as const) {
+    it(`names every code of ${heading} with its class, in the words of the source`, () => {
+      const rows = Array.from(
+        sourceOf(adapter).matchAll(/^ {2}(\w+): "(\w+)",? \/\/ (.*)$/gm),
+        ([, ...row]) => row
+      )
+      assert.isAbove(rows.length, 15)
+      const told = Array.from(
+        section(heading).matchAll(/^\| `(\w+)` +\| `(\w+)` +\| (.*?) *\|$/gm),
+        ([, ...row]) => row
+      )
+      assert.deepStrictEqual(told.filter(([, word]) => /^[A-Z]/.test(word!)), rows)
+    })
+
+    it(`names every setting of ${heading}`, () => {
+      const settings = Array.from(
+        sourceOf(adapter).matchAll(/\("([A-Z][A-Z_]+)"\)|, "([A-Z][A-Z_]+)"\n? *\)|^ +"([A-Z][A-Z_]+)"$/gm)
+      )
+        .map(([, ...names]) => names.find((name) => name !== undefined)!)
+      assert.isAbove(settings.length, 3)
+      for (const name of settings) assert.include(section(heading), `\`${name}\``)
+    })
+  }
+
+  it("shows examples/03-own-sms-provider.ts as it is", () => {
+    const [, code] = /```ts\n([\s\S]*?)```/.exec(section("Write your own"))!
+    assert.strictEqual(code, readFileSync(example, "utf8"))
+  })
+
+  it("links to what exists", () => {
+    for (const [, link] of page.matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+      assert.isTrue(existsSync(resolve(root, dirname("docs/sms-providers.md"), link!)), link)
+    }
+  })
+})
+
+describe("examples/03-own-sms-provider.ts", () => {
+  const run = (url: string) =>
+    Effect.map(
+      Effect.promise(() =>
+        promisify(execFile)(process.execPath, [example], { env: { ...process.env, ACME_URL: url } })
+      ),
+      ({ stdout }) => stdout
+    )
+
+  it.live("hands a message over, and says what refusals come to", () =>
+    Effect.gen(function*() {
+      const acme = yield* StandIn.make(({ body, headers, method, path }) => {
+        assert.deepStrictEqual([method, path, headers.authorization], ["POST", "/messages", "Bearer token"])
+        assert.strictEqual(JSON.parse(body).to, "+41791234567")
+        return { status: 202, headers: { "x-message-id": "acme-1" } }
+      })
+      assert.strictEqual(yield* run(acme.url), "Handed over to acme as acme-1\n")
+      const answers = { 401: "AccountRefused", 422: "Permanent", 429: "Throttled", 503: "Transient", 307: "Transient" }
+      for (const [status, word] of Object.entries(answers)) {
+        acme.script({ status: Number(status), headers: { location: acme.url } })
+        assert.strictEqual(yield* run(acme.url), `SMS not sent: ${word}\n`)
+      }
+      assert.strictEqual(acme.received.length, 6)
+      assert.strictEqual(yield* run(yield* StandIn.goneUrl), "SMS not sent: Transient\n")
+    }), 60_000)
+})
