@@ -29,7 +29,9 @@ const arrows: Readonly<Record<string, (name: string) => boolean>> = {
   "src/core": (name) =>
     name.startsWith("src/core/") || name === "libphonenumber-js/max" ||
     (name.startsWith("effect/") && !/^effect\/(http|http-api|sql|rpc|net|socket)(\/|$)/.test(name)),
-  "src/adapters": (name) => /^src\/(core|adapters)\//.test(name) || /^(effect\/|@effect\/sql-pg\/|jose$|intl-messageformat$|@aws-sdk\/client-sns$)/.test(name),
+  "src/adapters": (name) =>
+    /^src\/(core|adapters)\//.test(name) ||
+    /^(effect\/|@effect\/sql-pg\/|jose$|intl-messageformat$|@aws-sdk\/client-sns$)/.test(name),
   "src/testing": (name) => /^src\/(core|testing)\//.test(name) || /^(effect\/|@effect\/vitest$)/.test(name),
   "src/http": (name) =>
     /^src\/(core|http)\//.test(name) || name.startsWith("effect/") || name.startsWith("@effect/platform-node/") ||

@@ -38,8 +38,6 @@ export interface SmsDeliveryOptions {
   readonly maxAttempts?: number | undefined
   /** How long a shutdown waits for the messages in hand before it gives them back; 10 seconds by default. */
   readonly shutdownTimeout?: Duration.Input | undefined
-  /** The host that codes are for, handed to the texts; none by default. */
-  readonly host?: string | undefined
 }
 
 /**
@@ -137,8 +135,8 @@ const longestPause = Duration.seconds(5)
 
 const defaultConcurrency = 16
 
-const makeHandOver = ({ host, lease = "60 seconds", maxAttempts = 10 }: SmsDeliveryOptions) =>
-  HandOver.make({ host, lease: Duration.fromInputUnsafe(lease), maxAttempts })
+const makeHandOver = ({ lease = "60 seconds", maxAttempts = 10 }: SmsDeliveryOptions) =>
+  HandOver.make({ lease: Duration.fromInputUnsafe(lease), maxAttempts })
 
 /** Runs an effect whenever messages are told to have come. Where they cannot be told, they are found by looking. */
 const listen = (outbox: Outbox["Service"], stir: Effect.Effect<unknown>) =>

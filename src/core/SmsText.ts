@@ -17,8 +17,6 @@ export type SmsTextInput =
   & {
     /** The user's preferred language as a BCP 47 tag; a renderer falls back to one that it knows. */
     readonly language: string | undefined
-    /** The host that a code is for, for an origin-bound last line; none by default. */
-    readonly host: string | undefined
   }
   & (
     | {

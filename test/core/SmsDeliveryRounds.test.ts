@@ -24,7 +24,7 @@ const workerOf = (
 const layers = Layer.merge(Memory.layerPorts, SmsText.layerEnglish)
 
 describe("SmsDelivery's texts", () => {
-  const inputs = (body: "code" | "notice", language?: string, host?: string) =>
+  const inputs = (body: "code" | "notice", language?: string) =>
     Effect.gen(function*() {
       const { message, outboxOf } = yield* oneMessage
       const vault = yield* CodeVault.CodeVault
@@ -35,7 +35,7 @@ describe("SmsDelivery's texts", () => {
         message
       )
       const rendered: Array<SmsText.SmsTextInput> = []
-      const { deliverDue } = yield* workerOf(outboxOf({ ...message, ...box }), sending, { host }).pipe(
+      const { deliverDue } = yield* workerOf(outboxOf({ ...message, ...box }), sending).pipe(
         Effect.provideService(SmsText.SmsText, {
           render: (input) => {
             rendered.push(input)
@@ -47,18 +47,18 @@ describe("SmsDelivery's texts", () => {
       return rendered
     })
 
-  it.effect("are made from the code, its time, the user's language and the host", () =>
+  it.effect("are made from the code, its time, and the user's language", () =>
     Effect.gen(function*() {
-      assertSame(yield* inputs("code", "de", "example.com"), [
-        { kind: "code", code, minutes: 10, language: "de", host: "example.com" }
+      assertSame(yield* inputs("code", "de"), [
+        { kind: "code", code, minutes: 10, language: "de" }
       ])
-      assertSame(yield* inputs("code"), [{ kind: "code", code, minutes: 10, language: undefined, host: undefined }])
+      assertSame(yield* inputs("code"), [{ kind: "code", code, minutes: 10, language: undefined }])
     }).pipe(Effect.provide(layers)))
 
   it.effect("say nothing of a code in a notice", () =>
     Effect.gen(function*() {
-      assertSame(yield* inputs("notice", "de", "example.com"), [
-        { kind: "notice", change: "replaced", language: "de", host: "example.com" }
+      assertSame(yield* inputs("notice", "de"), [
+        { kind: "notice", change: "replaced", language: "de" }
       ])
       assertSame(yield* inputs("notice"), [{
         kind: "notice",

@@ -4,7 +4,7 @@ import { Effect, Redacted } from "effect"
 import { SmsText } from "../../src/core/index.ts"
 
 const code = Redacted.make("314159")
-const common = { language: "de", host: "example.com" } as const
+const common = { language: "de" } as const
 
 const render = (input: SmsText.SmsTextInput) =>
   SmsText.SmsText.use((texts) => texts.render(input)).pipe(Effect.provide(SmsText.layerEnglish))

@@ -17,13 +17,12 @@ import * as ReceiptId from "./ReceiptId.ts"
 export interface HandOverOptions {
   readonly lease: Duration.Duration
   readonly maxAttempts: number
-  readonly host: string | undefined
 }
 
 /** How an attempt ended: settled, or not begun since nobody takes messages until then. */
 export type Outcome = Settlement | { readonly _tag: "Paused"; readonly until: DateTime.Utc }
 
-export const make = Effect.fnUntraced(function*({ host, lease, maxAttempts }: HandOverOptions) {
+export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOverOptions) {
   const outbox = yield* Outbox
   const vault = yield* CodeVault
   const text = yield* SmsText
@@ -52,7 +51,7 @@ export const make = Effect.fnUntraced(function*({ host, lease, maxAttempts }: Ha
       messageId,
       userId,
       recipient,
-      text: yield* text.render(textInput(content, language, host, DateTime.distance(now, expiresAt))),
+      text: yield* text.render(textInput(content, language, DateTime.distance(now, expiresAt))),
       content,
       language,
       expiresAt,
@@ -118,12 +117,11 @@ const keyPause = Duration.seconds(5)
 const textInput = (
   content: SmsContent,
   language: string | undefined,
-  host: string | undefined,
   left: Duration.Duration
 ): SmsTextInput =>
   content.kind === "notice"
-    ? { ...content, language, host }
-    : { ...content, language, host, minutes: Math.max(1, Math.round(Duration.toMinutes(left))) }
+    ? { ...content, language }
+    : { ...content, language, minutes: Math.max(1, Math.round(Duration.toMinutes(left))) }
 
 const dropped = (reason: string) => ({ _tag: "Dropped", reason }) as const
 
