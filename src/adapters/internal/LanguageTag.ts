@@ -2,8 +2,12 @@
  * Language tags of BCP 47: whether a text is one, and which languages will do for a reader of another.
  */
 
-/** The tag as it should be written (`zh-hant-tw` as `zh-Hant-TW`), or undefined when it is none. */
+/**
+ * The tag as it should be written (`zh-hant-tw` as `zh-Hant-TW`), or undefined when it is none. The syntax also has
+ * languages of four to eight letters, such as `german`, but there are none.
+ */
 export const canonical = (tag: string): string | undefined => {
+  if (!/^[a-z]{2,3}(-|$)/i.test(tag)) return undefined
   try {
     return Intl.getCanonicalLocales(tag)[0]
   } catch {

@@ -45,8 +45,8 @@ export const builtIn: Readonly<Record<string, Readonly<Record<MessageName, strin
   },
   el: {
     code: "Κωδικός: {code}. Ισχύει {minutes, plural, one {# λεπτό} other {# λεπτά}}.",
-    replaced: "Ο αριθμός άλλαξε στον λογαριασμό σας. Δεν ήσασταν εσείς; Πείτε το μας.",
-    removed: "Ο αριθμός αφαιρέθηκε από τον λογαριασμό. Δεν το κάνατε; Πείτε το μας."
+    replaced: "Ο αριθμός άλλαξε στον λογαριασμό σας. Δεν ήσασταν εσείς; Γράψτε μας.",
+    removed: "Ο αριθμός αφαιρέθηκε από τον λογαριασμό. Αν όχι από εσάς, γράψτε μας."
   },
   en: {
     code:
@@ -186,13 +186,13 @@ export const builtIn: Readonly<Record<string, Readonly<Record<MessageName, strin
     removed: "Số này đã bị xóa khỏi tài khoản. Không phải bạn? Hãy liên hệ hỗ trợ."
   },
   zh: {
-    code: "您的验证码是{code},{minutes}分钟内有效。请勿泄露给他人。",
-    replaced: "您账户中的此手机号码已被更换。如非本人操作,请联系客服。",
-    removed: "此手机号码已从您的账户中移除。如非本人操作,请联系客服。"
+    code: "您的验证码是{code}，{minutes}分钟内有效。请勿泄露给他人。",
+    replaced: "您账户中的此手机号码已被更换。如非本人操作，请联系客服。",
+    removed: "此手机号码已从您的账户中移除。如非本人操作，请联系客服。"
   },
   "zh-Hant": {
-    code: "您的驗證碼是{code},{minutes}分鐘內有效。請勿告訴他人。",
-    replaced: "您帳戶中的這個電話號碼已被更換。若非您本人操作,請聯絡客服。",
-    removed: "這個電話號碼已從您的帳戶中移除。若非您本人操作,請聯絡客服。"
+    code: "您的驗證碼是{code}，{minutes}分鐘內有效。請勿告訴他人。",
+    replaced: "您帳戶中的這個電話號碼已被更換。若非您本人操作，請聯絡客服。",
+    removed: "這個電話號碼已從您的帳戶中移除。若非您本人操作，請聯絡客服。"
   }
 }
