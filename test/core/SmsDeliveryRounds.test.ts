@@ -63,8 +63,7 @@ describe("SmsDelivery's texts", () => {
       assertSame(yield* inputs("notice"), [{
         kind: "notice",
         change: "replaced",
-        language: undefined,
-        host: undefined
+        language: undefined
       }])
     }).pipe(Effect.provide(layers)))
 })
