@@ -20,19 +20,15 @@ export interface Answer {
   readonly retryAfter: Duration.Duration | undefined
 }
 
-/** Posts forms with the client in context. */
-export const makePostForm = Effect.gen(function*() {
+/** Sends requests with the client in context. */
+export const makePost = Effect.gen(function*() {
   const client = HttpClient.withScope(yield* HttpClient.HttpClient)
   const fetchOptions = Option.getOrElse(yield* Effect.serviceOption(FetchHttpClient.RequestInit), () => ({}))
 
-  return (
-    request: HttpClientRequest.HttpClientRequest,
-    form: Readonly<Record<string, string | undefined>>
-  ): Effect.Effect<Answer, SmsNotSent> =>
+  return (request: HttpClientRequest.HttpClientRequest): Effect.Effect<Answer, SmsNotSent> =>
     Effect.gen(function*() {
-      const fields = Object.entries(form).filter((field): field is [string, string] => field[1] !== undefined)
-      const sent = HttpClientRequest.acceptJson(HttpClientRequest.bodyUrlParams(request, fields))
-      const response = yield* Effect.mapError(client.execute(sent), () => notSent("Transient", "connection failed"))
+      const sent = client.execute(HttpClientRequest.acceptJson(request))
+      const response = yield* Effect.mapError(sent, () => notSent("Transient", "connection failed"))
       const body = yield* Effect.mapError(response.text, () => notSent("Transient", "connection failed"))
       const header = response.headers["retry-after"]
       return {
@@ -46,6 +42,16 @@ export const makePostForm = Effect.gen(function*() {
       // Only fetch follows redirects by itself.
       Effect.provideService(FetchHttpClient.RequestInit, { ...fetchOptions, redirect: "manual" })
     )
+})
+
+/** Posts forms with the client in context. Fields that are undefined are left out. */
+export const makePostForm = Effect.map(makePost, (post) =>
+(
+  request: HttpClientRequest.HttpClientRequest,
+  form: Readonly<Record<string, string | undefined>>
+) => {
+  const fields = Object.entries(form).filter((field): field is [string, string] => field[1] !== undefined)
+  return post(HttpClientRequest.bodyUrlParams(request, fields))
 })
 
 /** Reads a `Retry-After`. A date in the past is no wait. */

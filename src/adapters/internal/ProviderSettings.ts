@@ -23,6 +23,10 @@ export const address = (name: string): Config.Config<URL> =>
     name
   )
 
+/** Of one setting, without its value. */
+export const wrongSetting = (name: string, rule: string): Effect.Effect<never, Config.ConfigError> =>
+  wrong(`${name} ${rule}`)
+
 /** Of settings that are wrong only together. */
 export const wrong = (message: string): Effect.Effect<never, Config.ConfigError> =>
   Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message })))
