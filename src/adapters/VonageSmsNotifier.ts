@@ -206,8 +206,8 @@ const makeReadReceipt = (isSigned: (parameters: Parameters) => Effect.Effect<boo
   Effect.fnUntraced(function*(callback) {
     const parameters = parametersOf(callback)
     const fields = new Map(parameters)
-    // Names that occur twice, or hold a separator, could be read in two ways under one signature.
-    if (fields.size !== parameters.length || parameters.some(([name]) => /[&=]/.test(name))) return undefined
+    // Of names, unlike of values, separators stay in what is signed: one signature could be read in two ways.
+    if (parameters.some(([name]) => /[&=]/.test(name))) return undefined
     if (fields.get("client-ref") !== callback.receiptId || !(yield* isSigned(parameters))) return undefined
     return receiptOf(fields)
   })

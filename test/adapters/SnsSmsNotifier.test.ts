@@ -202,6 +202,12 @@ describe("SnsSmsNotifier", () => {
       })
     }))
 
+  it.live("closes the connection of a message that is interrupted", () =>
+    Effect.gen(function*() {
+      const { notifier, sns } = yield* connected({ requestTimeout: "10 minutes" })
+      yield* StandIn.interrupted(sns, notifier.send(SampleSms.make()))
+    }))
+
   it.live("follows no redirect", () =>
     Effect.gen(function*() {
       const other = yield* SnsStandIn.make
@@ -213,14 +219,14 @@ describe("SnsSmsNotifier", () => {
   it.live("closes its connections with its scope", () =>
     Effect.gen(function*() {
       const sns = yield* SnsStandIn.make
-      const notifier = yield* Effect.scoped(
-        Effect.tap(
+      yield* Effect.scoped(
+        Effect.flatMap(
           SnsSmsNotifier.make({ region, credentials, baseUrl: sns.url }),
           (notifier) => notifier.send(SampleSms.make())
         )
       )
       assert.strictEqual(sns.received.length, 1)
-      assert.strictEqual(notifier.receipts.size, 0)
+      yield* StandIn.until(() => sns.connections() === 0)
     }))
 
   it("is the only file that imports the AWS SDK", () => {

@@ -203,6 +203,12 @@ describe("TwilioSmsNotifier", () => {
       }
     }))
 
+  it.live("closes the connection of a message that is interrupted", () =>
+    Effect.gen(function*() {
+      const { notifier, twilio } = yield* connected()
+      yield* StandIn.interrupted(twilio, notifier.send(SampleSms.make()))
+    }))
+
   it.effect("follows no redirect, which would take the credentials along", () =>
     Effect.gen(function*() {
       const other = yield* StandIn.make(() => StandIn.json(201, { sid: TwilioStandIn.sidOf(1) }))

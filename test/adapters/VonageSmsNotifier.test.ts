@@ -192,6 +192,12 @@ describe("VonageSmsNotifier", () => {
       })
     }))
 
+  it.live("closes the connection of a message that is interrupted", () =>
+    Effect.gen(function*() {
+      const { notifier, vonage } = yield* connected()
+      yield* StandIn.interrupted(vonage, notifier.send(SampleSms.make()))
+    }))
+
   it.effect("follows no redirect, which would take the credentials along", () =>
     Effect.gen(function*() {
       const other = yield* VonageStandIn.make
@@ -409,12 +415,13 @@ describe("Vonage's receipts", () => {
 
   it.effect("are refused when one signature stands for two readings", () =>
     Effect.gen(function*() {
-      const { sig, ...fields } = signed({ ...delivered, status: "failed" })
-      // The same signed text, with the status as a part of another parameter's name.
-      const { scts, status, ...others } = fields
-      const hidden = { ...others, [`scts=${scts}&status`]: status!, sig: sig! }
-      assert.strictEqual(base({ ...others, [`scts=${scts}&status`]: status! }), base(fields))
-      assert.isUndefined(yield* reading(receipt(hidden)))
+      const { sig, ...fields } = signed({ ...delivered, status: "failed", "err-code": "9" })
+      // The same signed text, with the error code as a part of another parameter's name.
+      const { "err-code": code, "message-timestamp": time, ...others } = fields
+      const hidden = { ...others, [`err-code=${code}&message-timestamp`]: time! }
+      assert.strictEqual(base(hidden), base(fields))
+      assert.deepStrictEqual(yield* reading(receipt({ ...fields, sig: sig! })), { status: "failed", code: "9" })
+      assert.isUndefined(yield* reading(receipt({ ...hidden, sig: sig! })))
       const twice = receipt(signed(delivered), "form")
       assert.isUndefined(yield* reading({ ...twice, body: `${twice.body}&status=delivered` }))
     }))
