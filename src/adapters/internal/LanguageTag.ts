@@ -4,16 +4,19 @@
 
 /**
  * The tag as it should be written (`zh-hant-tw` as `zh-Hant-TW`), or undefined when it is none. The syntax also has
- * languages of four to eight letters, such as `german`, but there are none.
+ * languages of four to eight letters, such as `german`, but there are none; and a tag may have no end.
  */
 export const canonical = (tag: string): string | undefined => {
-  if (!/^[a-z]{2,3}(-|$)/i.test(tag)) return undefined
+  if (tag.length > longest || !/^[a-z]{2,3}(-|$)/i.test(tag)) return undefined
   try {
     return Intl.getCanonicalLocales(tag)[0]
   } catch {
     return undefined
   }
 }
+
+/** RFC 5646 §4.4.1 has room for any that is in use in 35 characters. */
+const longest = 100
 
 /**
  * A tag and its parents, the nearest first; none for what is no tag. Just before the bare language comes the one with its
@@ -24,12 +27,9 @@ export const lookup = (tag: string): ReadonlyArray<string> => {
   if (exact === undefined) return []
   const subtags = exact.split("-")
   const language = subtags[0]!
-  const parents = subtags.map((_, index) => subtags.slice(0, subtags.length - index))
-    // What ends in a single letter announces an extension that has been cut off.
-    .filter((left) => left.length > 1 && left.at(-1)!.length > 1)
-    .map((left) => left.join("-"))
+  const parents = subtags.slice(1).map((_, index) => subtags.slice(0, subtags.length - index).join("-"))
   const { script } = new Intl.Locale(exact).maximize()
-  return [...new Set([...parents, `${language}-${script}`, language, ...(relatives[language] ?? [])])]
+  return [...parents, `${language}-${script}`, language, ...(relatives[language] ?? [])]
 }
 
 /** Whose readers read another as well. */
