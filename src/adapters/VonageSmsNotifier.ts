@@ -83,7 +83,7 @@ export const make = Effect.fnUntraced(function*(options: VonageOptions) {
         text,
         type: SmsAlphabet.fits(text) ? undefined : "unicode",
         callback: callbackUrl && callbackUrlOf(callbackUrl, sms.receiptId),
-        "client-ref": sms.receiptId
+        "client-ref": referenceOf(sms.receiptId)
       })
       return { provider: "vonage", reference: yield* referenceIn(answer) }
     }),
@@ -127,6 +127,9 @@ export const layerConfig = (
   Layer.effect(SmsNotifier, Effect.flatMap(Config.unwrap<VonageOptions>(options), make))
 
 /** What the `status` of a message comes to; 0 is accepted. One that is not here is refused for good. */
+/** As much of a receipt id as Vonage keeps with a message: its end, which is the part that cannot be guessed. */
+const referenceOf = (receiptId: string): string => receiptId.slice(-40)
+
 const refusals: Readonly<Record<string, Refusal>> = {
   1: "Throttled", // faster than the account may send
   2: "Permanent", // a parameter is missing
@@ -208,7 +211,7 @@ const makeReadReceipt = (isSigned: (parameters: Parameters) => Effect.Effect<boo
     const fields = new Map(parameters)
     // Of names, unlike of values, separators stay in what is signed: one signature could be read in two ways.
     if (parameters.some(([name]) => /[&=]/.test(name))) return undefined
-    if (fields.get("client-ref") !== callback.receiptId || !(yield* isSigned(parameters))) return undefined
+    if (fields.get("client-ref") !== referenceOf(callback.receiptId) || !(yield* isSigned(parameters))) return undefined
     return receiptOf(fields)
   })
 

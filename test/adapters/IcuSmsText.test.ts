@@ -207,7 +207,7 @@ describe("docs/sms-texts.md", () => {
   const page = readFileSync(join(root, "docs/sms-texts.md"), "utf8")
 
   it("shows an example that runs and prints what it says", () => {
-    const file = join(root, "examples/03-texts-of-your-own.ts")
+    const file = join(root, "examples/04-texts-of-your-own.ts")
     const [, example] = /```ts\n([\s\S]*?)```/.exec(page)!
     assert.strictEqual(example, readFileSync(file, "utf8"))
     const [, printed] = /```text\n([\s\S]*?)```/.exec(page)!
