@@ -4,24 +4,13 @@
  * Development mode holds only while nothing is set that a deployment needs: the first such setting makes all of them
  * required, so that no half-configured server runs on development defaults.
  */
-import {
-  Config,
-  ConfigProvider,
-  Context,
-  Data,
-  Duration,
-  Effect,
-  Layer,
-  type LogLevel,
-  Option,
-  type Redacted,
-  Result,
-  Schema
-} from "effect"
+import { Config, Context, Duration, Effect, Layer, type LogLevel, Option, type Redacted, Result, Schema } from "effect"
 import { type CodeGenerator, Limits, PhoneNumber } from "effect-user-phone"
 import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
 import { resolve } from "node:path"
 import * as LimitSettings from "./LimitSettings.ts"
+import { deploymentSettings, environment, makeReader, WrongSettings } from "./SettingsReader.ts"
+import * as SmsSettings from "./SmsSettings.ts"
 
 /** How a deployment differs from development. */
 export interface Deployment {
@@ -29,7 +18,6 @@ export interface Deployment {
   readonly audience: string
   readonly jwksUrl: URL
   readonly keys: CryptoCodeVault.Keys
-  readonly smsProvider: "console"
 }
 
 export class Settings extends Context.Service<Settings, {
@@ -41,6 +29,7 @@ export class Settings extends Context.Service<Settings, {
   readonly limits: Limits.Limits
   /** How long the code before a resent one is accepted. */
   readonly resendGrace: Duration.Duration
+  readonly sms: SmsSettings.SmsSettings
   /** The least severe level that is logged. */
   readonly logLevel: LogLevel.LogLevel
   /** Undefined in development mode. */
@@ -55,51 +44,10 @@ export class DatabaseSettings extends Context.Service<DatabaseSettings, {
   readonly dataDirectory: string
 }>()("examples/server/DatabaseSettings") {}
 
-export class WrongSettings extends Data.TaggedError("WrongSettings")<{ readonly problems: ReadonlyArray<string> }> {
-  override get message() {
-    return `these settings need attention:\n${this.problems.map((problem) => `  ${problem}`).join("\n")}`
-  }
-}
-
 /** An issuer of its own, which no deployment accepts. */
 export const developmentIssuer = "urn:effect-user-phone:development"
 
 const authSettings = ["AUTH_ISSUER", "AUTH_AUDIENCE", "AUTH_JWKS_URL"]
-
-/** The variables of a deployment that are there, if only as an empty one or misspelt. Any of them ends development mode. */
-const deploymentSettings = Object.keys(process.env).filter((name) =>
-  name.startsWith("AUTH_") || ["DATABASE_URL", "CODE_KEYS", "FINGERPRINT_KEY", "SMS_PROVIDER"].includes(name)
-)
-
-/** The environment, with empty variables as not set. */
-const environment = ConfigProvider.fromEnv({
-  env: Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== "")
-  )
-})
-
-const isSet = (name: string) =>
-  Config.option(Config.String(name)).parse(environment).pipe(Effect.map(Option.isSome), Effect.orDie)
-
-/** Reads settings one by one and collects what is wrong with them. */
-const makeReader = () => {
-  const problems: Array<string> = []
-
-  const optional = Effect.fnUntraced(function*<A>(name: string, config: Config.Config<A>) {
-    if (!(yield* isSet(name))) return undefined
-    const result = yield* Effect.result(config.parse(environment))
-    if (Result.isSuccess(result)) return result.success
-    problems.push(`${name} is wrong: ${result.failure.cause.message.split("\n")[0]}`)
-    return undefined
-  })
-
-  const required = Effect.fnUntraced(function*<A>(name: string, config: Config.Config<A>) {
-    if (!(yield* isSet(name))) problems.push(`${name} is ${deploymentSettings.includes(name) ? "empty" : "missing"}`)
-    return yield* optional(name, config)
-  })
-
-  return { problems, optional, required }
-}
 
 const isProduction = Effect.map(
   Config.option(Config.String("NODE_ENV")).parse(environment).pipe(Effect.orDie),
@@ -107,7 +55,7 @@ const isProduction = Effect.map(
 )
 
 const read = Effect.gen(function*() {
-  const { optional, problems, required } = makeReader()
+  const { optional, problems, required, together } = makeReader()
   const production = yield* isProduction
   const declared = (yield* optional("DEVELOPMENT", Config.Literal("1", "DEVELOPMENT"))) === "1"
   if (declared && production) problems.push("DEVELOPMENT must not be set where NODE_ENV is production")
@@ -150,10 +98,12 @@ const read = Effect.gen(function*() {
     logLevel: (yield* optional("LOG_LEVEL", Config.LogLevel("LOG_LEVEL"))) ?? "Info"
   } as const
 
+  const reader = { optional, problems, required, together }
   if (development) {
     yield* optional("DATABASE_URL", PostgresUrl)
-    if (problems.length > 0) return yield* new WrongSettings({ problems })
-    return Settings.of({ ...common, deployment: undefined })
+    const sms = yield* SmsSettings.read(reader, development)
+    if (problems.length > 0 || sms === undefined) return yield* new WrongSettings({ problems })
+    return Settings.of({ ...common, sms, deployment: undefined })
   }
 
   yield* required("DATABASE_URL", PostgresUrl)
@@ -162,7 +112,7 @@ const read = Effect.gen(function*() {
   const jwksUrl = yield* required("AUTH_JWKS_URL", Config.URL("AUTH_JWKS_URL"))
   const codeKeys = yield* required("CODE_KEYS", CryptoCodeVault.keysConfig.codeKeys)
   const fingerprintKey = yield* required("FINGERPRINT_KEY", CryptoCodeVault.keysConfig.fingerprintKey)
-  const smsProvider = yield* required("SMS_PROVIDER", Config.Literals(["console"], "SMS_PROVIDER"))
+  const sms = yield* SmsSettings.read(reader, development)
   for (const name of deploymentSettings) {
     if (name.startsWith("AUTH_") && !authSettings.includes(name)) {
       problems.push(`${name} is no setting; there are ${authSettings.join(", ")}`)
@@ -172,7 +122,7 @@ const read = Effect.gen(function*() {
 
   if (
     problems.length > 0 || issuer === undefined || audience === undefined ||
-    jwksUrl === undefined || codeKeys === undefined || fingerprintKey === undefined || smsProvider === undefined
+    jwksUrl === undefined || codeKeys === undefined || fingerprintKey === undefined || sms === undefined
   ) {
     return yield* new WrongSettings({
       problems: [
@@ -186,7 +136,8 @@ const read = Effect.gen(function*() {
   const keys = { codeKeys, fingerprintKey }
   return Settings.of({
     ...common,
-    deployment: { issuer, audience, jwksUrl, keys, smsProvider }
+    sms,
+    deployment: { issuer, audience, jwksUrl, keys }
   })
 })
 

@@ -1,7 +1,7 @@
 /**
  * The standalone server: settings, database, delivery and HTTP, wired together. `npm start` runs it.
  */
-import { NodeCrypto, NodeRuntime } from "@effect/platform-node"
+import { NodeCrypto, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Logger, Redacted, References } from "effect"
 import {
   Access,
@@ -12,13 +12,12 @@ import {
   PhoneNumber,
   ResendPhoneCode,
   SmsDelivery,
-  SmsText,
+  SmsReceipts,
   TokenVerifier
 } from "effect-user-phone"
-import * as ConsoleSmsNotifier from "effect-user-phone/adapters/ConsoleSmsNotifier"
 import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
 import * as JoseTokenVerifier from "effect-user-phone/adapters/JoseTokenVerifier"
-import { Health, Routes } from "effect-user-phone/http"
+import { Health, Routes, SmsReceiptRoutes } from "effect-user-phone/http"
 import * as NodeServer from "effect-user-phone/http/NodeServer"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
@@ -35,10 +34,8 @@ const layerReadiness = Layer.effect(
     ))
 )
 
-const smsProviders = { console: ConsoleSmsNotifier.layer }
-
 const server = Effect.gen(function*() {
-  const { codePreset, deployment, host, limits, phonePolicy, port, resendGrace, users } = yield* Settings.Settings
+  const { codePreset, deployment, host, limits, phonePolicy, port, resendGrace, sms, users } = yield* Settings.Settings
   const { dataDirectory } = yield* Settings.DatabaseSettings
   const secrets = deployment === undefined ? yield* Development.secrets(dataDirectory) : undefined
 
@@ -55,8 +52,7 @@ const server = Effect.gen(function*() {
     Access.layer,
     CodeGenerator.layerPreset(codePreset),
     layerVault,
-    SmsText.layerEnglish,
-    smsProviders[deployment?.smsProvider ?? "console"],
+    sms.layer.pipe(Layer.provide(NodeHttpClient.layerUndici)),
     users === "from-token" ? TokenVerifier.layerRegisteringUsers.pipe(Layer.provide(layerTokens)) : layerTokens,
     Layer.succeed(PhoneNumber.PhonePolicy, phonePolicy),
     Layer.succeed(Limits.Limits, limits),
@@ -64,17 +60,21 @@ const server = Effect.gen(function*() {
     layerReadiness
   ).pipe(Layer.provideMerge(NodeCrypto.layer))
 
-  const routes = deployment === undefined ? Layer.merge(Routes.layer, Development.layerLocalOnly) : Routes.layer
+  const routes = Layer.mergeAll(
+    Routes.layer,
+    sms.takesReceipts ? SmsReceiptRoutes.layer : Layer.empty,
+    deployment === undefined ? Development.layerLocalOnly : Layer.empty
+  )
   const layerServer = Layer.merge(NodeServer.serve(routes, { host, port }), SmsDelivery.layer()).pipe(
-    Layer.provide(Operations.layer),
+    Layer.provide(Layer.merge(Operations.layer, SmsReceipts.layer)),
     Layer.provide(layerPorts)
   )
 
   const announce = Effect.gen(function*() {
     const url = HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
     if (secrets === undefined) {
-      if (deployment?.smsProvider === "console") {
-        yield* Effect.logWarning("SMS_PROVIDER is console: numbers and codes are printed here, and no message is sent")
+      if (sms.providers.includes("console")) {
+        yield* Effect.logWarning("SMS_PROVIDER has console: numbers and codes are printed here, and no message is sent")
       }
       return yield* Console.log(`listening on ${url}`)
     }

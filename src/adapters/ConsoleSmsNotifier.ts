@@ -8,14 +8,22 @@ import * as Redacted from "effect/Redacted"
 import { SmsNotifier } from "../core/SmsNotifier.ts"
 
 /**
- * @category layers
+ * The notifier itself, for a failover over several.
+ *
+ * @category constructors
  * @since 0.1.0
  */
-export const layer: Layer.Layer<SmsNotifier> = Layer.succeed(SmsNotifier, {
+export const make: SmsNotifier["Service"] = {
   send: ({ messageId, recipient, text }) =>
     Effect.as(Console.log(`SMS to ${Redacted.value(recipient)}: ${Redacted.value(text)}`), {
       provider: "console",
       reference: messageId
     }),
   receipts: new Map()
-})
+}
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<SmsNotifier> = Layer.succeed(SmsNotifier, make)

@@ -107,7 +107,7 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       "  AUTH_JWKS_URL is wrong: Expected a valid URL string",
       "  CODE_KEYS is wrong: must be a comma-separated list of id:base64 with different ids and at least 32 bytes each",
       "  FINGERPRINT_KEY is wrong: must be at least 32 bytes in base64",
-      "  SMS_PROVIDER is wrong: Expected \"console\"",
+      "  SMS_PROVIDER is wrong: Expected \"console\" | \"twilio\" | \"vonage\" | \"sns\" | \"webhook\"",
       "  AUTH_AUDIENC is no setting; there are AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL",
       "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENC, AUTH_JWKS_URL, CODE_KEYS, " +
       "FINGERPRINT_KEY, SMS_PROVIDER)"

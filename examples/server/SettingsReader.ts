@@ -1,0 +1,58 @@
+/**
+ * Reads settings from the environment one by one and collects what is wrong with them, without their values.
+ */
+import { Config, ConfigProvider, Data, Effect, Option, Result } from "effect"
+
+export class WrongSettings extends Data.TaggedError("WrongSettings")<{ readonly problems: ReadonlyArray<string> }> {
+  override get message() {
+    return `these settings need attention:\n${this.problems.map((problem) => `  ${problem}`).join("\n")}`
+  }
+}
+
+/** The variables of a deployment that are there, if only as an empty one or misspelt. Any of them ends development mode. */
+export const deploymentSettings = Object.keys(process.env).filter((name) =>
+  name.startsWith("AUTH_") || ["DATABASE_URL", "CODE_KEYS", "FINGERPRINT_KEY", "SMS_PROVIDER"].includes(name)
+)
+
+/** The environment, with empty variables as not set. */
+export const environment = ConfigProvider.fromEnv({
+  env: Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== "")
+  )
+})
+
+const isSet = (name: string) =>
+  Config.option(Config.String(name)).parse(environment).pipe(Effect.map(Option.isSome), Effect.orDie)
+
+export interface Reader extends ReturnType<typeof makeReader> {}
+
+/** Reads settings one by one and collects what is wrong with them. */
+export const makeReader = () => {
+  const problems: Array<string> = []
+
+  const optional = Effect.fnUntraced(function*<A>(name: string, config: Config.Config<A>) {
+    if (!(yield* isSet(name))) return undefined
+    const result = yield* Effect.result(config.parse(environment))
+    if (Result.isSuccess(result)) return result.success
+    problems.push(`${name} is wrong: ${result.failure.cause.message.split("\n")[0]}`)
+    return undefined
+  })
+
+  /** Several settings that belong together: the first that is wrong is named. */
+  const together = Effect.fnUntraced(function*<A>(config: Config.Config<A>) {
+    const result = yield* Effect.result(config.parse(environment))
+    if (Result.isSuccess(result)) return result.success
+    const text = result.failure.cause.message.replaceAll(/\s*\n\s*/g, " ")
+    const [, rule, name] = /^(.*) at \["(\w+)"\]$/.exec(text) ?? []
+    if (name === undefined) problems.push(text)
+    else problems.push((yield* isSet(name)) ? `${name} is wrong: ${rule}` : `${name} is missing`)
+    return undefined
+  })
+
+  const required = Effect.fnUntraced(function*<A>(name: string, config: Config.Config<A>) {
+    if (!(yield* isSet(name))) problems.push(`${name} is ${deploymentSettings.includes(name) ? "empty" : "missing"}`)
+    return yield* optional(name, config)
+  })
+
+  return { problems, optional, required, together }
+}

@@ -1,0 +1,125 @@
+/**
+ * The settings of delivery: who hands messages over and in which order, what they say, and where receipts go.
+ */
+import { Config, Effect, Layer, Result, Schema, SchemaGetter, type Scope } from "effect"
+import { Notices, SmsNotifier, SmsText } from "effect-user-phone"
+import * as ConsoleSmsNotifier from "effect-user-phone/adapters/ConsoleSmsNotifier"
+import * as FailoverSmsNotifier from "effect-user-phone/adapters/FailoverSmsNotifier"
+import * as IcuSmsText from "effect-user-phone/adapters/IcuSmsText"
+import * as SnsSmsNotifier from "effect-user-phone/adapters/SnsSmsNotifier"
+import * as TwilioSmsNotifier from "effect-user-phone/adapters/TwilioSmsNotifier"
+import * as VonageSmsNotifier from "effect-user-phone/adapters/VonageSmsNotifier"
+import * as WebhookSmsNotifier from "effect-user-phone/adapters/WebhookSmsNotifier"
+import { SmsReceiptRoutes } from "effect-user-phone/http"
+import type { Reader } from "./SettingsReader.ts"
+
+type Needs = Layer.Services<ReturnType<typeof TwilioSmsNotifier.layer>>
+
+export interface SmsSettings {
+  /** In the order in which they are tried. */
+  readonly providers: ReadonlyArray<string>
+  /** Whether providers are told where to report to. */
+  readonly takesReceipts: boolean
+  /** The notifier over all providers, the texts, and whether notices are sent. */
+  readonly layer: Layer.Layer<SmsNotifier.SmsNotifier | SmsText.SmsText, never, Needs>
+}
+
+type Make = Effect.Effect<SmsNotifier.SmsNotifier["Service"], never, Needs | Scope.Scope>
+
+/** Makes a provider from the settings that it has of its own; undefined when these are wrong. */
+type ReadProvider = (reader: Reader, callbackUrl: URL | undefined) => Effect.Effect<Make | undefined>
+
+const providers = {
+  console: () => Effect.succeed(Effect.succeed(ConsoleSmsNotifier.make)),
+  twilio: (reader: Reader, callbackUrl: URL | undefined) =>
+    Effect.map(
+      reader.together(TwilioSmsNotifier.optionsConfig),
+      (options) => options && TwilioSmsNotifier.make({ callbackUrl, ...defined(options) })
+    ),
+  vonage: (reader: Reader, callbackUrl: URL | undefined) =>
+    Effect.map(
+      reader.together(VonageSmsNotifier.optionsConfig),
+      (options) => options && VonageSmsNotifier.make({ callbackUrl, ...defined(options) })
+    ),
+  sns: (reader: Reader) =>
+    Effect.map(reader.together(SnsSmsNotifier.optionsConfig), (options) => options && SnsSmsNotifier.make(options)),
+  webhook: (reader: Reader, callbackUrl: URL | undefined) =>
+    Effect.map(
+      reader.together(WebhookSmsNotifier.optionsConfig),
+      (options) => options && WebhookSmsNotifier.make({ callbackUrl, ...defined(options) })
+    )
+} satisfies Readonly<Record<string, ReadProvider>>
+
+type ProviderName = keyof typeof providers
+
+/** Without the fields that are not set. */
+const defined = <A extends { readonly callbackUrl?: URL | undefined }>(options: A): A => {
+  if (options.callbackUrl !== undefined) return options
+  const { callbackUrl: _, ...others } = options
+  return others as A
+}
+
+/** Reads them; in development mode messages go to the console. */
+export const read = Effect.fnUntraced(function*(reader: Reader, development: boolean) {
+  const { optional, problems, required } = reader
+  const publicUrl = yield* optional("PUBLIC_URL", PublicUrl)
+  const names = development ? ["console"] as const : (yield* required("SMS_PROVIDER", Providers)) ?? []
+
+  const made: Array<Effect.Effect<FailoverSmsNotifier.Provider, never, Needs | Scope.Scope>> = []
+  for (const name of names) {
+    const callbackUrl = publicUrl && new URL(`${publicUrl.href.replace(/\/+$/, "")}${SmsReceiptRoutes.path}/${name}`)
+    const readProvider: ReadProvider = providers[name]
+    const provider = yield* readProvider(reader, callbackUrl)
+    if (provider !== undefined) made.push(Effect.map(provider, (notifier) => ({ name, notifier })))
+  }
+
+  const host = yield* optional("SMS_HOST", Config.String("SMS_HOST"))
+  const defaultLanguage = yield* optional("SMS_LANGUAGE", Config.String("SMS_LANGUAGE"))
+  const text = yield* Effect.result(IcuSmsText.make({ host, defaultLanguage }))
+  if (Result.isFailure(text)) {
+    const settings: Readonly<Record<string, string>> = { host: "SMS_HOST", defaultLanguage: "SMS_LANGUAGE" }
+    for (const { remedy, rule, setting } of text.failure.faults) {
+      problems.push(`${settings[setting] ?? setting} is wrong: ${rule}; ${remedy}`)
+    }
+  }
+  const notices = yield* optional("PHONE_NOTICES", Config.Literals(["on", "off"], "PHONE_NOTICES"))
+
+  const [first, ...others] = made
+  if (first === undefined || Result.isFailure(text)) return undefined
+  const notifier = Effect.gen(function*() {
+    return FailoverSmsNotifier.make([yield* first, ...(yield* Effect.all(others))])
+  })
+  const settings: SmsSettings = {
+    providers: names,
+    takesReceipts: publicUrl !== undefined,
+    layer: Layer.mergeAll(
+      Layer.effect(SmsNotifier.SmsNotifier, notifier),
+      Layer.succeed(SmsText.SmsText, text.success),
+      notices === "off" ? Layer.succeed(Notices.Notices, "off") : Layer.empty
+    )
+  }
+  return settings
+})
+
+/** Names with commas, each once. */
+const Providers = Config.schema(
+  Schema.String.pipe(
+    Schema.decodeTo(Schema.NonEmptyArray(Schema.Literals(Object.keys(providers) as [ProviderName])), {
+      decode: SchemaGetter.transform((text: string) => text.split(",").map((name) => name.trim()) as [ProviderName]),
+      encode: SchemaGetter.transform((names: ReadonlyArray<string>) => names.join(","))
+    })
+  ),
+  "SMS_PROVIDER"
+)
+
+const PublicUrl = Config.schema(
+  Schema.URLFromString.check(
+    Schema.makeFilter(({ hash, hostname, protocol, search }) =>
+      ((protocol === "https:" || (protocol === "http:" && isLoopback(hostname))) && search === "" && hash === "") ||
+      "must be the https URL at which providers reach this server, without a query"
+    )
+  ),
+  "PUBLIC_URL"
+)
+
+const isLoopback = (hostname: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
