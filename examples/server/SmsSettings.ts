@@ -1,8 +1,8 @@
 /**
  * The settings of delivery: who hands messages over and in which order, what they say, and where receipts go.
  */
-import { Config, Effect, Layer, Result, Schema, SchemaGetter, type Scope } from "effect"
-import { Notices, SmsNotifier, SmsText } from "effect-user-phone"
+import { Config, Duration, Effect, Layer, Result, Schema, SchemaGetter, type Scope } from "effect"
+import { Notices, type SmsDelivery, SmsNotifier, SmsText } from "effect-user-phone"
 import * as ConsoleSmsNotifier from "effect-user-phone/adapters/ConsoleSmsNotifier"
 import * as FailoverSmsNotifier from "effect-user-phone/adapters/FailoverSmsNotifier"
 import * as IcuSmsText from "effect-user-phone/adapters/IcuSmsText"
@@ -11,6 +11,7 @@ import * as TwilioSmsNotifier from "effect-user-phone/adapters/TwilioSmsNotifier
 import * as VonageSmsNotifier from "effect-user-phone/adapters/VonageSmsNotifier"
 import * as WebhookSmsNotifier from "effect-user-phone/adapters/WebhookSmsNotifier"
 import { SmsReceiptRoutes } from "effect-user-phone/http"
+import * as LimitSettings from "./LimitSettings.ts"
 import type { Reader } from "./SettingsReader.ts"
 
 type Needs = Layer.Services<ReturnType<typeof TwilioSmsNotifier.layer>>
@@ -20,6 +21,7 @@ export interface SmsSettings {
   readonly providers: ReadonlyArray<string>
   /** Whether providers are told where to report to. */
   readonly takesReceipts: boolean
+  readonly delivery: SmsDelivery.SmsDeliveryOptions
   /** The notifier over all providers, the texts, and whether notices are sent. */
   readonly layer: Layer.Layer<SmsNotifier.SmsNotifier | SmsText.SmsText, never, Needs>
 }
@@ -84,14 +86,21 @@ export const read = Effect.fnUntraced(function*(reader: Reader, development: boo
   }
   const notices = yield* optional("PHONE_NOTICES", Config.Literals(["on", "off"], "PHONE_NOTICES"))
 
+  const lease = yield* duration(reader, "SMS_LEASE", "60s")
+  const timeout = yield* duration(reader, "SMS_TIMEOUT", "10s")
+  if (Duration.isGreaterThanOrEqualTo(Duration.times(timeout, 2 * names.length), lease)) {
+    problems.push("SMS_LEASE is wrong: it must be longer than twice the SMS_TIMEOUT of all providers together")
+  }
+
   const [first, ...others] = made
   if (first === undefined || Result.isFailure(text)) return undefined
   const notifier = Effect.gen(function*() {
-    return FailoverSmsNotifier.make([yield* first, ...(yield* Effect.all(others))])
+    return FailoverSmsNotifier.make([yield* first, ...(yield* Effect.all(others))], { timeout })
   })
   const settings: SmsSettings = {
     providers: names,
     takesReceipts: publicUrl !== undefined,
+    delivery: { lease },
     layer: Layer.mergeAll(
       Layer.effect(SmsNotifier.SmsNotifier, notifier),
       Layer.succeed(SmsText.SmsText, text.success),
@@ -101,10 +110,21 @@ export const read = Effect.fnUntraced(function*(reader: Reader, development: boo
   return settings
 })
 
+const duration = Effect.fnUntraced(function*({ optional, problems }: Reader, name: string, otherwise: string) {
+  const text = (yield* optional(name, Config.String(name))) ?? otherwise
+  const span = LimitSettings.durationOf(text)
+  if (span === undefined || Duration.isZero(span)) problems.push(`${name} is wrong: a duration such as ${otherwise}`)
+  return span ?? Duration.zero
+})
+
+const ProviderNames = Schema.NonEmptyArray(Schema.Literals(Object.keys(providers) as [ProviderName])).check(
+  Schema.makeFilter((names) => new Set(names).size === names.length || "must name each provider once")
+)
+
 /** Names with commas, each once. */
 const Providers = Config.schema(
   Schema.String.pipe(
-    Schema.decodeTo(Schema.NonEmptyArray(Schema.Literals(Object.keys(providers) as [ProviderName])), {
+    Schema.decodeTo(ProviderNames, {
       decode: SchemaGetter.transform((text: string) => text.split(",").map((name) => name.trim()) as [ProviderName]),
       encode: SchemaGetter.transform((names: ReadonlyArray<string>) => names.join(","))
     })

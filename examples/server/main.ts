@@ -65,7 +65,7 @@ const server = Effect.gen(function*() {
     sms.takesReceipts ? SmsReceiptRoutes.layer : Layer.empty,
     deployment === undefined ? Development.layerLocalOnly : Layer.empty
   )
-  const layerServer = Layer.merge(NodeServer.serve(routes, { host, port }), SmsDelivery.layer()).pipe(
+  const layerServer = Layer.merge(NodeServer.serve(routes, { host, port }), SmsDelivery.layer(sms.delivery)).pipe(
     Layer.provide(Layer.merge(Operations.layer, SmsReceipts.layer)),
     Layer.provide(layerPorts)
   )

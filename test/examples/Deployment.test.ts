@@ -4,88 +4,12 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
-import { exportJWK, exportSPKI, generateKeyPair, type JWTHeaderParameters, SignJWT } from "jose"
 import { randomBytes } from "node:crypto"
-import { once } from "node:events"
-import * as Fs from "node:fs"
-import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
-import { join } from "node:path"
+import type * as Http from "node:http"
 import { developmentIssuer } from "../../examples/server/Settings.ts"
+import { deployed, Issuer, layerIssuer, type SignOptions } from "../fixtures/Deployment.ts"
 import { DatabaseUrl, layerDatabase } from "../fixtures/Postgres.ts"
 import * as Servers from "./Servers.ts"
-
-const issuer = "https://issuer.example"
-const audience = "phones"
-
-/** The issuer's key server, and tokens with its keys. */
-class Issuer extends Context.Service<Issuer, {
-  readonly jwksUrl: string
-  /** How the key server answers from now on. */
-  readonly answer: (how: Http.RequestListener) => void
-  readonly keys: Http.RequestListener
-  readonly sign: (options?: SignOptions) => Effect.Effect<string>
-  /** The public key of the RS256 pair as a text that everyone can have. */
-  readonly publicKey: string
-}>()("test/Issuer") {}
-
-interface SignOptions {
-  readonly header?: Partial<JWTHeaderParameters>
-  readonly claims?: Readonly<Record<string, unknown>>
-  readonly key?: Uint8Array
-}
-
-const makeIssuer = Effect.gen(function*() {
-  const [rsa, ec] = yield* Effect.promise(() => Promise.all([generateKeyPair("RS256"), generateKeyPair("ES256")]))
-  const jwks = yield* Effect.promise(async () => ({
-    keys: [
-      { ...(await exportJWK(rsa.publicKey)), kid: "rsa", alg: "RS256", use: "sig" },
-      { ...(await exportJWK(ec.publicKey)), kid: "ec", alg: "ES256", use: "sig" }
-    ]
-  }))
-  const keys: Http.RequestListener = (_, response) =>
-    response.setHeader("content-type", "application/json").end(JSON.stringify(jwks))
-  let listener = keys
-  const server = yield* Effect.acquireRelease(
-    Effect.sync(() => Http.createServer((request, response) => listener(request, response)).listen(0, "127.0.0.1")),
-    (server) => Effect.sync(() => server.close().closeAllConnections())
-  )
-  yield* Effect.promise(() => once(server, "listening"))
-  return Issuer.of({
-    jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`,
-    answer: (how) => (listener = how),
-    keys,
-    publicKey: yield* Effect.promise(() => exportSPKI(rsa.publicKey)),
-    sign: ({ claims, header, key } = {}) =>
-      Effect.promise(() => {
-        const now = Math.floor(Date.now() / 1000)
-        return new SignJWT({ iss: issuer, aud: audience, sub: "eve", org: "acme", exp: now + 60, ...claims })
-          .setProtectedHeader({ alg: "RS256", kid: "rsa", ...header })
-          .sign(key ?? (header?.alg === "ES256" ? ec.privateKey : rsa.privateKey))
-      })
-  })
-})
-
-const layerIssuer = Layer.effect(Issuer, makeIssuer)
-
-/** A server of the deployment. */
-const deployed = Effect.fnUntraced(function*(environment: Readonly<Record<string, string>> = {}) {
-  const directory = yield* Servers.temporaryDirectory
-  // There is none outside development mode, but `startServer` reads it.
-  Fs.writeFileSync(join(directory, "dev.json"), "{}")
-  const { jwksUrl } = yield* Issuer
-  return yield* Servers.start(directory, {
-    NODE_ENV: "production",
-    DATABASE_URL: Redacted.value(yield* DatabaseUrl),
-    AUTH_ISSUER: issuer,
-    AUTH_AUDIENCE: audience,
-    AUTH_JWKS_URL: jwksUrl,
-    CODE_KEYS: `first:${randomBytes(32).toString("base64")}`,
-    FINGERPRINT_KEY: randomBytes(32).toString("base64"),
-    SMS_PROVIDER: "console",
-    ...environment
-  })
-})
 
 const users = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
   return yield* Servers.users({ NODE_ENV: "production", DATABASE_URL: Redacted.value(yield* DatabaseUrl) }, ...args)
