@@ -61,18 +61,18 @@ layer(layers, { excludeTestServices: true, timeout: "60 seconds" })("a server th
         const calls: Array<Call> = []
         const killedAt: Array<number> = []
         let server = yield* Servers.start(directory, environment)
-        let [next, stopped] = [0, false]
+        const load = { next: 0, over: false }
         const caller = Effect.gen(function*() {
-          while (!stopped) {
+          while (!load.over) {
             const userId = crypto.randomUUID()
-            const phone = Servers.number(next++)
+            const phone = Servers.number(load.next++)
             const token = yield* sign({ claims: { sub: userId } })
             const answer = yield* Effect.result(Servers.setPhone(server, token, userId, phone, { sendCode: {} }))
             calls.push({ userId, phone, status: answer._tag === "Success" ? answer.success.status : undefined })
             if (answer._tag === "Failure") yield* Effect.sleep("20 millis")
           }
         })
-        const load = yield* Effect.forkChild(
+        const calling = yield* Effect.forkChild(
           Effect.all(Array.from({ length: callers }, () => caller), { concurrency: "unbounded" })
         )
 
@@ -86,8 +86,8 @@ layer(layers, { excludeTestServices: true, timeout: "60 seconds" })("a server th
           killedAt.push(performance.now())
           server = yield* Servers.start(directory, environment)
         }
-        stopped = true
-        yield* Fiber.join(load)
+        load.over = true
+        yield* Fiber.join(calling)
 
         const rows = yield* rowsOf.pipe(
           Effect.repeat({
