@@ -2,26 +2,11 @@
  * What a full outbox costs SetPhone: its latency beside an outbox with 100,000 messages that wait, in one run, with a worker
  * at work on both. They wait because they were put off, or because no provider takes any. `npm run bench:outbox`.
  */
-import { NodeCrypto } from "@effect/platform-node"
 import { Console, Context, DateTime, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import * as CryptoCodeVault from "../src/adapters/CryptoCodeVault.ts"
-import * as Postgres from "../src/adapters/Postgres.ts"
-import {
-  Access,
-  Actor,
-  CodeGenerator,
-  CodeVault,
-  Limits,
-  Operations,
-  PhoneNumber,
-  SetPhone,
-  SmsDelivery,
-  SmsNotifier,
-  SmsText,
-  UserId,
-  Users
-} from "../src/core/index.ts"
+import { CodeVault, PhoneNumber, SmsNotifier } from "../src/core/index.ts"
+import * as Core from "./Core.ts"
 import * as Database from "./Database.ts"
 import { compare, median } from "./Rounds.ts"
 
@@ -29,9 +14,6 @@ const waiting = 100_000
 const calls = 400
 const rounds = 9
 const most = 1.2
-
-const organization = UserId.OrganizationId.make("bench")
-const admin = Actor.make({ userId: "admin", organization, grants: { [organization]: ["user.write"] } })
 
 /** Providers that take everything, and none that takes anything. */
 const notifiers = {
@@ -59,22 +41,6 @@ const layerVault = Layer.effect(
   }))
 ).pipe(Layer.provide(CryptoCodeVault.layerRandomKeys))
 
-const layerOn = (url: Redacted.Redacted, provider: keyof typeof notifiers) =>
-  SmsDelivery.layer().pipe(
-    Layer.provideMerge(Operations.layer),
-    Layer.provideMerge(Layer.mergeAll(
-      Access.layer,
-      CodeGenerator.layerPreset("digits6"),
-      layerVault,
-      SmsText.layerEnglish,
-      Layer.succeed(SmsNotifier.SmsNotifier, { send: notifiers[provider], receipts: new Map() }),
-      Layer.succeed(Limits.Limits, Limits.off)
-    )),
-    Layer.provideMerge(NodeCrypto.layer),
-    Layer.provideMerge(Layer.fresh(Postgres.layerStores)),
-    Layer.provideMerge(Database.layerClient(url))
-  )
-
 /** Messages that are due, or put off for an hour. */
 const fill = (due: boolean) =>
   Effect.gen(function*() {
@@ -88,29 +54,14 @@ const fill = (due: boolean) =>
     yield* sql`ANALYZE user_phone.outbox`
   })
 
-let lines = 0
-
 /** The median latency of so many calls, one after the other, in milliseconds. */
-const latency = Effect.gen(function*() {
-  const users = yield* Users.Users
-  const { setPhone } = yield* SetPhone.SetPhone
-  const times: Array<number> = []
-  for (let call = 0; call < calls; call++) {
-    const userId = UserId.UserId.make(crypto.randomUUID())
-    yield* users.register({ userId, resourceOwner: organization, kind: "human", state: "active" })
-    const phone = Redacted.make(`+4179${String(++lines).padStart(7, "0")}`)
-    const start = performance.now()
-    yield* setPhone({ userId, phone }).pipe(Effect.provideService(Actor.Actor, admin))
-    times.push(performance.now() - start)
-  }
-  return median(times)
-}).pipe(Effect.orDie)
+const latency = Effect.map(Effect.replicateEffect(Core.setNewPhone, calls), median)
 
 const scenario = Effect.fnUntraced(function*(server: Redacted.Redacted, provider: keyof typeof notifiers) {
   yield* Console.log(provider === "up" ? "\nput off, while new ones are sent" : "\ndue, while no provider takes any")
   const sideOn = Effect.fnUntraced(function*<E>(name: string, before: Effect.Effect<void, E, SqlClient.SqlClient>) {
     const url = yield* Database.create(server, `${name}_${provider}`)
-    const layer = layerOn(url, provider)
+    const layer = Core.layer(url, notifiers[provider], layerVault)
     const services = yield* Layer.buildWithMemoMap(layer, Layer.makeMemoMapUnsafe(), yield* Effect.scope)
     yield* Effect.provideContext(before, services)
     const measure = Effect.provideContext(latency, services)
