@@ -52,7 +52,8 @@ export const layerEnglish: Layer.Layer<SmsText> = Layer.succeed(SmsText, {
 
 const english = (input: SmsTextInput): string => {
   if (input.kind === "notice") {
-    return `This phone number was ${input.change} in your account. If this was not you, contact support.`
+    const done = { replaced: "replaced in", removed: "removed from" }[input.change]
+    return `This phone number was ${done} your account. If this was not you, contact support.`
   }
   const unit = input.minutes === 1 ? "minute" : "minutes"
   return `${

@@ -24,10 +24,10 @@ describe("SmsText in English", () => {
 
   it.effect("tells the holder of a number that it was replaced or removed", () =>
     Effect.gen(function*() {
-      for (const change of ["replaced", "removed"] as const) {
+      for (const [change, done] of [["replaced", "replaced in"], ["removed", "removed from"]] as const) {
         assert.strictEqual(
           Redacted.value(yield* render({ ...common, kind: "notice", change })),
-          `This phone number was ${change} in your account. If this was not you, contact support.`
+          `This phone number was ${done} your account. If this was not you, contact support.`
         )
       }
     }))
