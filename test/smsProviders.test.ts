@@ -18,26 +18,37 @@ const section = (heading: string): string => {
   return text!.split("\n## ")[0]!
 }
 
-const sourceOf = (adapter: string) => readFileSync(join(root, `src/adapters/${adapter}SmsNotifier.ts`), "utf8")
+const sourceOf = (...files: ReadonlyArray<string>) =>
+  files.map((file) => readFileSync(join(root, `src/adapters/${file}.ts`), "utf8")).join("\n")
+
+const isClass = ([, word]: ReadonlyArray<string | undefined>) =>
+  /^(Transient|Throttled|Permanent|OptedOut|AccountRefused|right|wrong|expired|spent)$/.test(word!)
 
 describe("docs/sms-providers.md", () => {
-  for (const [heading, adapter] of [["Twilio", "Twilio"], ["Vonage", "Vonage"], ["Amazon SNS", "Sns"]] as const) {
+  for (
+    const [heading, ...files] of [
+      ["Twilio", "TwilioSmsNotifier", "internal/TwilioApi"],
+      ["Vonage", "VonageSmsNotifier"],
+      ["Amazon SNS", "SnsSmsNotifier"],
+      ["Twilio Verify", "TwilioVerify", "internal/TwilioApi"]
+    ] as const
+  ) {
     it(`names every code of ${heading} with its class, in the words of the source`, () => {
       const rows = Array.from(
-        sourceOf(adapter).matchAll(/^ {2}(\w+): "(\w+)",? \/\/ (.*)$/gm),
+        sourceOf(...files).matchAll(/^ {2}(\w+): "(\w+)",? \/\/ (.*)$/gm),
         ([, ...row]) => row
-      )
+      ).filter(isClass)
       assert.isAbove(rows.length, 15)
       const told = Array.from(
         section(heading).matchAll(/^\| `(\w+)` +\| `(\w+)` +\| (.*?) *\|$/gm),
         ([, ...row]) => row
       )
-      assert.deepStrictEqual(told.filter(([, word]) => /^[A-Z]/.test(word!)), rows)
+      assert.deepStrictEqual(told.filter(isClass), rows)
     })
 
     it(`names every setting of ${heading}`, () => {
       const settings = Array.from(
-        sourceOf(adapter).matchAll(/\("([A-Z][A-Z_]+)"\)|, "([A-Z][A-Z_]+)"\n? *\)|^ +"([A-Z][A-Z_]+)"$/gm)
+        sourceOf(...files).matchAll(/\("([A-Z]+_[A-Z_]+)"\)|, "([A-Z]+_[A-Z_]+)"\n? *\)|^ +"([A-Z]+_[A-Z_]+)"$/gm)
       )
         .map(([, ...names]) => names.find((name) => name !== undefined)!)
       assert.isAbove(settings.length, 3)

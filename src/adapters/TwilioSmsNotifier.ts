@@ -9,16 +9,18 @@ import * as Mac from "effect/crypto/Mac"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import type * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type ReadReceipt, type Receipt, SmsNotifier } from "../core/SmsNotifier.ts"
-import { type Answer, callbackUrlOf, makePostForm } from "./internal/ProviderHttp.ts"
-import { address, optional, secret, wrong } from "./internal/ProviderSettings.ts"
-import { notSent, ofStatus, type Refusal } from "./internal/Refusal.ts"
+import { callbackUrlOf, makePostForm } from "./internal/ProviderHttp.ts"
+import { address, optional, wrong } from "./internal/ProviderSettings.ts"
+import { notSent, type Refusal } from "./internal/Refusal.ts"
+import * as TwilioApi from "./internal/TwilioApi.ts"
+
+export type { TwilioApiKey } from "./internal/TwilioApi.ts"
 
 /**
  * @category options
@@ -30,7 +32,7 @@ export interface TwilioAccount {
   /** The account's Auth Token. It checks receipts, and signs in unless there is an API key. */
   readonly authToken?: Redacted.Redacted | undefined
   /** An API key, which signs in instead of the Auth Token. It cannot check receipts. */
-  readonly apiKey?: TwilioApiKey | undefined
+  readonly apiKey?: TwilioApi.TwilioApiKey | undefined
   /** The sender: a number in E.164 form, a short code, or a word of at most 11 letters and digits. */
   readonly from?: string | undefined
   /** The SID of a Messaging Service, which picks the sender; with `from`, only among the service's own. */
@@ -45,16 +47,6 @@ export interface TwilioAccount {
 }
 
 /**
- * @category options
- * @since 0.1.0
- */
-export interface TwilioApiKey {
-  /** The key's SID, which starts with `SK`. */
-  readonly sid: string
-  readonly secret: Redacted.Redacted
-}
-
-/**
  * An account with something to sign in with, and a sender.
  *
  * @category options
@@ -62,7 +54,7 @@ export interface TwilioApiKey {
  */
 export type TwilioOptions =
   & TwilioAccount
-  & ({ readonly authToken: Redacted.Redacted } | { readonly apiKey: TwilioApiKey })
+  & TwilioApi.TwilioCredentials
   & ({ readonly from: string } | { readonly messagingServiceSid: string })
 
 /** What this adapter needs. */
@@ -76,11 +68,10 @@ type Needs = HttpClient.HttpClient | Mac.Mac | Digest.Digest
  */
 export const make = Effect.fnUntraced(function*(options: TwilioOptions) {
   const postForm = yield* makePostForm
-  const { accountSid, apiKey, authToken, callbackUrl } = options
+  const { accountSid, authToken, callbackUrl } = options
   const base = (options.baseUrl ?? "https://api.twilio.com").replace(/\/+$/, "")
   const messages = `${base}/2010-04-01/Accounts/${encodeURIComponent(accountSid)}/Messages.json`
-  const [user, password] = apiKey === undefined ? [accountSid, authToken!] : [apiKey.sid, apiKey.secret]
-  const request = HttpClientRequest.basicAuth(HttpClientRequest.post(messages), user, password)
+  const request = TwilioApi.post(messages, options)
 
   const receipts = new Map<string, ReadReceipt>()
   if (authToken !== undefined && callbackUrl !== undefined) {
@@ -96,7 +87,7 @@ export const make = Effect.fnUntraced(function*(options: TwilioOptions) {
         MessagingServiceSid: options.messagingServiceSid,
         StatusCallback: callbackUrl && callbackUrlOf(callbackUrl, sms.receiptId)
       })
-      if (answer.status < 200 || answer.status > 299) return yield* refusalOf(answer)
+      if (!TwilioApi.isAccepted(answer)) return yield* TwilioApi.refusalOf(answer, refusals)
       const accepted = decodeAccepted(answer.body)
       if (Option.isNone(accepted)) return yield* notSent("Transient", "unreadable answer")
       return { provider: "twilio", reference: accepted.value.sid }
@@ -120,27 +111,15 @@ export const layer = (options: TwilioOptions): Layer.Layer<SmsNotifier, never, N
  * @since 0.1.0
  */
 export const optionsConfig: Config.Config<TwilioOptions> = Config.all({
-  accountSid: Config.schema(
-    Schema.String.check(Schema.isPattern(/^AC[0-9a-fA-F]{32}$/, { expected: "AC and 32 hexadecimal digits" })),
-    "TWILIO_ACCOUNT_SID"
-  ),
-  authToken: optional(secret("TWILIO_AUTH_TOKEN")),
-  apiKeySid: optional(Config.NonEmptyString("TWILIO_API_KEY_SID")),
-  apiKeySecret: optional(secret("TWILIO_API_KEY_SECRET")),
+  account: TwilioApi.accountConfig,
   from: optional(Config.NonEmptyString("TWILIO_FROM")),
   messagingServiceSid: optional(Config.NonEmptyString("TWILIO_MESSAGING_SERVICE_SID")),
   callbackUrl: optional(address("TWILIO_CALLBACK_URL")),
   baseUrl: optional(address("TWILIO_BASE_URL"))
-}).pipe(Config.mapEffect(({ apiKeySecret, apiKeySid, authToken, baseUrl, from, messagingServiceSid, ...rest }) => {
-  if ((apiKeySid === undefined) !== (apiKeySecret === undefined)) {
-    return wrong("set TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET together")
-  }
-  const apiKey = apiKeySid && apiKeySecret && { sid: apiKeySid, secret: apiKeySecret }
-  const signIn = apiKey ? { apiKey, authToken } : authToken && { authToken }
-  if (!signIn) return wrong("set TWILIO_AUTH_TOKEN, or TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET")
+}).pipe(Config.mapEffect(({ account, baseUrl, from, messagingServiceSid, ...rest }) => {
   const sender = messagingServiceSid ? { messagingServiceSid, from } : from && { from }
   if (!sender) return wrong("set TWILIO_FROM or TWILIO_MESSAGING_SERVICE_SID")
-  return Effect.succeed({ ...rest, baseUrl: baseUrl?.href, ...signIn, ...sender })
+  return Effect.succeed({ ...rest, ...account, baseUrl: baseUrl?.href, ...sender })
 }))
 
 /**
@@ -194,16 +173,6 @@ const refusals: Readonly<Record<number, Refusal>> = {
 }
 
 const decodeAccepted = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ sid: Schema.String })))
-
-const decodeRefused = Schema.decodeUnknownOption(
-  Schema.fromJsonString(Schema.Struct({ code: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 99_999 })) }))
-)
-
-const refusalOf = ({ body, retryAfter, status }: Answer) => {
-  const code = Option.getOrUndefined(decodeRefused(body))?.code
-  const refusal = (code === undefined ? undefined : refusals[code]) ?? ofStatus(status)
-  return notSent(refusal, code === undefined || refusal === "Transient" ? `HTTP ${status}` : String(code), retryAfter)
-}
 
 /** Reads the callbacks that are signed with this token. */
 const makeReadReceipt = Effect.fnUntraced(function*(authToken: Redacted.Redacted, callbackUrl: URL) {
