@@ -8,6 +8,7 @@ import * as FailoverSmsNotifier from "effect-user-phone/adapters/FailoverSmsNoti
 import * as IcuSmsText from "effect-user-phone/adapters/IcuSmsText"
 import * as SnsSmsNotifier from "effect-user-phone/adapters/SnsSmsNotifier"
 import * as TwilioSmsNotifier from "effect-user-phone/adapters/TwilioSmsNotifier"
+import * as TwilioVerify from "effect-user-phone/adapters/TwilioVerify"
 import * as VonageSmsNotifier from "effect-user-phone/adapters/VonageSmsNotifier"
 import * as WebhookSmsNotifier from "effect-user-phone/adapters/WebhookSmsNotifier"
 import { SmsReceiptRoutes } from "effect-user-phone/http"
@@ -22,7 +23,7 @@ export interface SmsSettings {
   /** Whether providers are told where to report to. */
   readonly takesReceipts: boolean
   readonly delivery: SmsDelivery.SmsDeliveryOptions
-  /** The notifier over all providers, the texts, and whether notices are sent. */
+  /** The notifier over all providers, the texts, who makes the codes, and whether notices are sent. */
   readonly layer: Layer.Layer<SmsNotifier.SmsNotifier | SmsText.SmsText, never, Needs>
 }
 
@@ -86,6 +87,8 @@ export const read = Effect.fnUntraced(function*(reader: Reader, development: boo
   }
   const notices = yield* optional("PHONE_NOTICES", Config.Literals(["on", "off"], "PHONE_NOTICES"))
 
+  const codes = yield* optional("CODE_PROVIDER", Config.Literals(["own", "twilio-verify"], "CODE_PROVIDER"))
+  const verify = codes === "twilio-verify" ? yield* reader.together(TwilioVerify.optionsConfig) : undefined
   const lease = yield* duration(reader, "SMS_LEASE", "60s")
   const timeout = yield* duration(reader, "SMS_TIMEOUT", "10s")
   if (Duration.isGreaterThanOrEqualTo(Duration.times(timeout, 2 * names.length), lease)) {
@@ -104,6 +107,7 @@ export const read = Effect.fnUntraced(function*(reader: Reader, development: boo
     layer: Layer.mergeAll(
       Layer.effect(SmsNotifier.SmsNotifier, notifier),
       Layer.succeed(SmsText.SmsText, text.success),
+      verify === undefined ? Layer.empty : TwilioVerify.layer(verify),
       notices === "off" ? Layer.succeed(Notices.Notices, "off") : Layer.empty
     )
   }

@@ -79,6 +79,8 @@ export interface Request {
   readonly token?: string | undefined
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: unknown
+  /** Instead of a JSON body. */
+  readonly form?: string
   readonly agent?: Http.Agent
 }
 
@@ -96,9 +98,9 @@ export interface Unanswered {
 }
 
 /** A call that is answered in full, or fails; on a connection of its own unless an agent is given. */
-export const call = (url: string, { agent, body, headers = {}, method = "GET", token }: Request = {}) =>
+export const call = (url: string, { agent, body, form, headers = {}, method = "GET", token }: Request = {}) =>
   Effect.callback<Answer, Unanswered>((resume) => {
-    const text = body === undefined ? "" : JSON.stringify(body)
+    const text = form ?? (body === undefined ? "" : JSON.stringify(body))
     const request = Http.request(url, {
       method,
       agent: agent ?? false,
