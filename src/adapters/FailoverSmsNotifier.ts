@@ -123,7 +123,7 @@ export const make = (
       met.push(result.failure)
       if (isFinal(result.failure)) break
     }
-    return yield* Effect.fail(met.length === 0 ? pausedUntilReady(yield* DateTime.now) : lastOf(met))
+    return yield* (met.length === 0 ? pausedUntilReady(yield* DateTime.now) : lastOf(met))
   })
 
   const pausedUntilReady = (now: DateTime.Utc): SmsNotSent => {
