@@ -101,7 +101,7 @@ const read = Effect.gen(function*() {
   const reader = { optional, problems, required, together }
   if (development) {
     yield* optional("DATABASE_URL", PostgresUrl)
-    const sms = yield* SmsSettings.read(reader, development)
+    const sms = yield* SmsSettings.read(reader, { codePreset: common.codePreset, development, production })
     if (problems.length > 0 || sms === undefined) return yield* new WrongSettings({ problems })
     return Settings.of({ ...common, sms, deployment: undefined })
   }
@@ -112,7 +112,7 @@ const read = Effect.gen(function*() {
   const jwksUrl = yield* required("AUTH_JWKS_URL", Config.URL("AUTH_JWKS_URL"))
   const codeKeys = yield* required("CODE_KEYS", CryptoCodeVault.keysConfig.codeKeys)
   const fingerprintKey = yield* required("FINGERPRINT_KEY", CryptoCodeVault.keysConfig.fingerprintKey)
-  const sms = yield* SmsSettings.read(reader, development)
+  const sms = yield* SmsSettings.read(reader, { codePreset: common.codePreset, development, production })
   for (const name of deploymentSettings) {
     if (name.startsWith("AUTH_") && !authSettings.includes(name)) {
       problems.push(`${name} is no setting; there are ${authSettings.join(", ")}`)

@@ -2,11 +2,12 @@
  * The settings of delivery: who hands messages over and in which order, what they say, and where receipts go.
  */
 import { Config, Duration, Effect, Layer, Result, Schema, SchemaGetter, type Scope } from "effect"
-import { Notices, type SmsDelivery, SmsNotifier, SmsText } from "effect-user-phone"
+import { CodeGenerator, Notices, type SmsDelivery, SmsNotifier, SmsText, TestNumbers } from "effect-user-phone"
 import * as ConsoleSmsNotifier from "effect-user-phone/adapters/ConsoleSmsNotifier"
 import * as FailoverSmsNotifier from "effect-user-phone/adapters/FailoverSmsNotifier"
 import * as IcuSmsText from "effect-user-phone/adapters/IcuSmsText"
 import * as SnsSmsNotifier from "effect-user-phone/adapters/SnsSmsNotifier"
+import * as TestSmsNotifier from "effect-user-phone/adapters/TestSmsNotifier"
 import * as TwilioSmsNotifier from "effect-user-phone/adapters/TwilioSmsNotifier"
 import * as TwilioVerify from "effect-user-phone/adapters/TwilioVerify"
 import * as VonageSmsNotifier from "effect-user-phone/adapters/VonageSmsNotifier"
@@ -20,6 +21,8 @@ type Needs = Layer.Services<ReturnType<typeof TwilioSmsNotifier.layer>>
 export interface SmsSettings {
   /** In the order in which they are tried. */
   readonly providers: ReadonlyArray<string>
+  /** How many numbers have a fixed code. */
+  readonly testNumbers: number
   /** Whether providers are told where to report to. */
   readonly takesReceipts: boolean
   readonly delivery: SmsDelivery.SmsDeliveryOptions
@@ -63,7 +66,14 @@ const defined = <A extends { readonly callbackUrl?: URL | undefined }>(options: 
 }
 
 /** Reads them; in development mode messages go to the console. */
-export const read = Effect.fnUntraced(function*(reader: Reader, development: boolean) {
+export const read = Effect.fnUntraced(function*(
+  reader: Reader,
+  { codePreset, development, production }: {
+    readonly codePreset: keyof typeof CodeGenerator.presets
+    readonly development: boolean
+    readonly production: boolean
+  }
+) {
   const { optional, problems, required } = reader
   const publicUrl = yield* optional("PUBLIC_URL", PublicUrl)
   const names = development ? ["console"] as const : (yield* required("SMS_PROVIDER", Providers)) ?? []
@@ -87,6 +97,7 @@ export const read = Effect.fnUntraced(function*(reader: Reader, development: boo
   }
   const notices = yield* optional("PHONE_NOTICES", Config.Literals(["on", "off"], "PHONE_NOTICES"))
 
+  const testNumbers = yield* readTestNumbers(reader, codePreset, production)
   const codes = yield* optional("CODE_PROVIDER", Config.Literals(["own", "twilio-verify"], "CODE_PROVIDER"))
   const verify = codes === "twilio-verify" ? yield* reader.together(TwilioVerify.optionsConfig) : undefined
   const lease = yield* duration(reader, "SMS_LEASE", "60s")
@@ -98,20 +109,45 @@ export const read = Effect.fnUntraced(function*(reader: Reader, development: boo
   const [first, ...others] = made
   if (first === undefined || Result.isFailure(text)) return undefined
   const notifier = Effect.gen(function*() {
-    return FailoverSmsNotifier.make([yield* first, ...(yield* Effect.all(others))], { timeout })
+    const providers = FailoverSmsNotifier.make([yield* first, ...(yield* Effect.all(others))], { timeout })
+    return TestSmsNotifier.make(testNumbers, providers)
   })
   const settings: SmsSettings = {
     providers: names,
+    testNumbers: testNumbers.length,
     takesReceipts: publicUrl !== undefined,
     delivery: { lease },
     layer: Layer.mergeAll(
       Layer.effect(SmsNotifier.SmsNotifier, notifier),
       Layer.succeed(SmsText.SmsText, text.success),
+      Layer.succeed(TestNumbers.TestNumbers, testNumbers),
       verify === undefined ? Layer.empty : TwilioVerify.layer(verify),
       notices === "off" ? Layer.succeed(Notices.Notices, "off") : Layer.empty
     )
   }
   return settings
+})
+
+/** Numbers with fixed codes, which in production would be a door that stands open unless that is wanted. */
+const readTestNumbers = Effect.fnUntraced(function*(
+  { optional, problems }: Reader,
+  codePreset: keyof typeof CodeGenerator.presets,
+  production: boolean
+) {
+  const text = yield* optional("TEST_NUMBERS", Config.String("TEST_NUMBERS"))
+  const allowed = yield* optional("TEST_NUMBERS_IN_PRODUCTION", Config.Literal("1", "TEST_NUMBERS_IN_PRODUCTION"))
+  if (text === undefined) return []
+  if (production && allowed === undefined) {
+    problems.push(
+      "TEST_NUMBERS must not be set where NODE_ENV is production, unless TEST_NUMBERS_IN_PRODUCTION=1 allows it"
+    )
+  }
+  const { alphabet, length } = CodeGenerator.presets[codePreset]
+  const fits = (code: string) => code.length === length && Array.from(code).every((one) => alphabet.includes(one))
+  const numbers = TestNumbers.parse(text, fits)
+  if (Result.isSuccess(numbers)) return numbers.success
+  problems.push(`TEST_NUMBERS is wrong: ${numbers.failure}`)
+  return []
 })
 
 const duration = Effect.fnUntraced(function*({ optional, problems }: Reader, name: string, otherwise: string) {

@@ -72,6 +72,9 @@ const server = Effect.gen(function*() {
 
   const announce = Effect.gen(function*() {
     const url = HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
+    if (sms.testNumbers > 0) {
+      yield* Effect.logWarning(`TEST_NUMBERS: ${sms.testNumbers} numbers have a code that is always the same`)
+    }
     if (secrets === undefined) {
       if (sms.providers.includes("console")) {
         yield* Effect.logWarning("SMS_PROVIDER has console: numbers and codes are printed here, and no message is sent")

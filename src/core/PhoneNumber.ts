@@ -102,14 +102,15 @@ const costlyTypes: ReadonlySet<NumberType> = new Set<NumberType>(["PREMIUM_RATE"
 /**
  * Reads a number as a person writes it: with spaces, punctuation, or digits of another script, but without letters.
  *
- * An extension is dropped, as ZITADEL does: an SMS has no use for it.
+ * An extension is dropped, as ZITADEL does: an SMS has no use for it. `isListed` tells which numbers the policy has no say in.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const parse = (
   text: Redacted.Redacted,
-  policy: PhonePolicy
+  policy: PhonePolicy,
+  isListed: (number: PhoneNumber) => boolean = () => false
 ): Result.Result<PhoneNumber, InvalidPhoneNumber> => {
   // A `tel:` URI, invisible characters as they come with a number that is pasted, and the plus sign of Asian keyboards.
   const written = Redacted.value(text).replace(/\p{Cf}/gu, "").trim().replace(/^tel:(?=\+)/i, "").replace(
@@ -126,8 +127,9 @@ export const parse = (
     return fail(policy.defaultRegion === undefined && !written.startsWith("+") ? "NoCountryCode" : "NotANumber")
   }
   if (!isE164(parsed.number)) return fail("NotANumber")
-  const refusal = judge(parsed, policy)
-  return refusal === undefined ? Result.succeed(Redacted.make(parsed.number)) : fail(refusal)
+  const number = Redacted.make(parsed.number)
+  const refusal = isListed(number) ? undefined : judge(parsed, policy)
+  return refusal === undefined ? Result.succeed(number) : fail(refusal)
 }
 
 const isE164: (text: string) => text is E164 = Schema.is(E164)

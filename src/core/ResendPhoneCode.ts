@@ -32,6 +32,7 @@ import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
 import type { LimitsRefused } from "./Limits.ts"
 import * as PhoneNumber from "./PhoneNumber.ts"
+import { find, TestNumbers } from "./TestNumbers.ts"
 import type { UserStore } from "./UserStore.ts"
 import { type CodeAnswer, sendCode, type Verification } from "./Verification.ts"
 
@@ -99,6 +100,7 @@ const make = Effect.gen(function*() {
   const codes = yield* CodeCommand.make
   const policy = yield* PhoneNumber.PhonePolicy
   const grace = yield* Grace
+  const testNumbers = yield* TestNumbers
 
   return ResendPhoneCode.of({
     resendPhoneCode: Effect.fn("ResendPhoneCode.resendPhoneCode")(function*({
@@ -123,7 +125,15 @@ const make = Effect.gen(function*() {
             decide: (code, situation) =>
               Result.flatMap(decideResend(target.user, { code, grace }, situation), (decision) =>
                 Result.map(
-                  Result.all(decision.messages.map(({ recipient }) => PhoneNumber.parse(recipient, policy))),
+                  Result.all(
+                    decision.messages.map(({ recipient }) =>
+                      PhoneNumber.parse(
+                        recipient,
+                        policy,
+                        (number) => find(testNumbers, number, situation.now) !== undefined
+                      )
+                    )
+                  ),
                   () => decision
                 ))
           })

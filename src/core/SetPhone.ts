@@ -8,6 +8,7 @@
  */
 import * as Context from "effect/Context"
 import type * as SecureRandom from "effect/crypto/SecureRandom"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -34,6 +35,7 @@ import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
 import type { LimitsRefused } from "./Limits.ts"
 import * as PhoneNumber from "./PhoneNumber.ts"
+import { find, TestNumbers } from "./TestNumbers.ts"
 import type { UserStore } from "./UserStore.ts"
 import { type CodeAnswer, sendCode, type Verification } from "./Verification.ts"
 
@@ -93,6 +95,7 @@ const make = Effect.gen(function*() {
   const codes = yield* CodeCommand.make
   const vault = yield* CodeVault
   const policy = yield* PhoneNumber.PhonePolicy
+  const testNumbers = yield* TestNumbers
 
   return SetPhone.of({
     setPhone: Effect.fn("SetPhone.setPhone")(function*({
@@ -110,7 +113,9 @@ const make = Effect.gen(function*() {
         verification._tag === "SendCode" ? "SelfOrWriter" : "Writer",
         (target) =>
           Effect.gen(function*() {
-            const number = yield* Effect.fromResult(PhoneNumber.parse(written, policy))
+            const now = yield* DateTime.now
+            const isListed = (number: PhoneNumber.PhoneNumber) => find(testNumbers, number, now) !== undefined
+            const number = yield* Effect.fromResult(PhoneNumber.parse(written, policy, isListed))
             const fingerprint = yield* vault.fingerprint("number", [Redacted.value(number)])
             return yield* codes.run(target, {
               operation: "SetPhone",

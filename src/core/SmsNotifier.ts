@@ -111,6 +111,8 @@ export interface HandOver {
   readonly provider: string
   /** The provider's own id of the message, if it gives one. */
   readonly reference: string | undefined
+  /** What became of it, where that is known at once. */
+  readonly receipt?: Receipt | undefined
 }
 
 /**

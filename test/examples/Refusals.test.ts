@@ -81,6 +81,14 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       CODE_KEYS: `a:${secret}`,
       FINGERPRINT_KEY: secret,
       SMS_PROVIDER: secret,
+      PUBLIC_URL: `http://${secret}.example`,
+      SMS_HOST: `${secret}/`,
+      SMS_LANGUAGE: `${secret}_`,
+      SMS_LEASE: "10s",
+      SMS_TIMEOUT: secret,
+      PHONE_NOTICES: secret,
+      CODE_PROVIDER: secret,
+      TEST_NUMBERS: `+15555550100=${secret} until 2027-01-31`,
       HOST: "0.0.0.0",
       PORT: "99999",
       PHONE_DEFAULT_REGION: secret,
@@ -107,9 +115,49 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       "  AUTH_JWKS_URL is wrong: Expected a valid URL string",
       "  CODE_KEYS is wrong: must be a comma-separated list of id:base64 with different ids and at least 32 bytes each",
       "  FINGERPRINT_KEY is wrong: must be at least 32 bytes in base64",
+      "  PUBLIC_URL is wrong: must be the https URL at which providers reach this server, without a query",
       "  SMS_PROVIDER is wrong: Expected \"console\" | \"twilio\" | \"vonage\" | \"sns\" | \"webhook\"",
+      "  SMS_HOST is wrong: it has a path; write the domain name alone, such as example.com",
+      "  SMS_LANGUAGE is wrong: it is not a language tag; write one of BCP 47, such as de or pt-BR",
+      "  PHONE_NOTICES is wrong: Expected \"on\" | \"off\"",
+      "  TEST_NUMBERS is wrong: entry 1 must have a code of the length and the characters of other codes",
+      "  CODE_PROVIDER is wrong: Expected \"own\" | \"twilio-verify\"",
+      "  SMS_TIMEOUT is wrong: a duration such as 10s",
       "  AUTH_AUDIENC is no setting; there are AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL",
       "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENC, AUTH_JWKS_URL, CODE_KEYS, " +
+      "FINGERPRINT_KEY, SMS_PROVIDER)"
+    ]
+  )
+
+  refuses(
+    "settings of providers that are missing or wrong, leases too short for them, and test numbers in production",
+    (databaseUrl) => ({
+      NODE_ENV: "production",
+      DATABASE_URL: databaseUrl,
+      AUTH_ISSUER: "issuer",
+      AUTH_AUDIENCE: "audience",
+      AUTH_JWKS_URL: "https://issuer.example/keys",
+      CODE_KEYS: `a:${Buffer.alloc(32).toString("base64")}`,
+      FINGERPRINT_KEY: Buffer.alloc(32).toString("base64"),
+      SMS_PROVIDER: "twilio, webhook, vonage, sns",
+      TWILIO_ACCOUNT_SID: secret,
+      SMS_WEBHOOK_URL: "https://hooks.example/",
+      SMS_WEBHOOK_SECRET: secret,
+      VONAGE_API_KEY: secret,
+      CODE_PROVIDER: "twilio-verify",
+      TEST_NUMBERS: "+15555550100=424242 until 2027-01-31",
+      SMS_LEASE: "80s"
+    }),
+    [
+      settings,
+      "  TWILIO_ACCOUNT_SID is wrong: Expected AC and 32 hexadecimal digits",
+      "  SMS_WEBHOOK_SECRET must be whsec_ and at least 24 bytes in base64, several of them with commas",
+      "  VONAGE_API_SECRET is missing",
+      "  AWS_REGION is missing",
+      "  TEST_NUMBERS must not be set where NODE_ENV is production, unless TEST_NUMBERS_IN_PRODUCTION=1 allows it",
+      "  TWILIO_ACCOUNT_SID is wrong: Expected AC and 32 hexadecimal digits",
+      "  SMS_LEASE is wrong: it must be longer than twice the SMS_TIMEOUT of all providers together",
+      "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL, CODE_KEYS, " +
       "FINGERPRINT_KEY, SMS_PROVIDER)"
     ]
   )

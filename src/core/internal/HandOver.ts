@@ -9,7 +9,7 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import { CodeVault } from "../CodeVault.ts"
 import { type ClaimedMessage, Outbox, type Settlement } from "../Outbox.ts"
-import { type SmsContent, SmsNotifier, type SmsNotSent } from "../SmsNotifier.ts"
+import { type Receipt, type SmsContent, SmsNotifier, type SmsNotSent } from "../SmsNotifier.ts"
 import { SmsText, type SmsTextInput } from "../SmsText.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
 import * as ReceiptId from "./ReceiptId.ts"
@@ -18,6 +18,9 @@ export interface HandOverOptions {
   readonly lease: Duration.Duration
   readonly maxAttempts: number
 }
+
+/** A message that was handed over, and what is known of it already. */
+type Sent = Extract<Settlement, { readonly _tag: "Sent" }> & { readonly receipt?: Receipt | undefined }
 
 /** How an attempt ended: settled, or not begun since nobody takes messages until then. */
 export type Outcome = Settlement | { readonly _tag: "Paused"; readonly until: DateTime.Utc }
@@ -58,7 +61,8 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
       resends,
       receiptId: yield* receiptIds.of(messageId)
     })
-    return { _tag: "Sent", at: yield* DateTime.now, ...handed } as const
+    const sent: Sent = { _tag: "Sent", at: yield* DateTime.now, ...handed }
+    return sent
   })
 
   const attempt = (message: ClaimedMessage): Effect.Effect<Outcome> =>
@@ -77,8 +81,13 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
       )
     )
 
-  const settle = (message: ClaimedMessage, settlement: Settlement) =>
+  const settle = (message: ClaimedMessage, settlement: Settlement | Sent) =>
     outbox.settle(message, settlement).pipe(
+      Effect.tap(() =>
+        settlement._tag === "Sent" && "receipt" in settlement && settlement.receipt !== undefined
+          ? outbox.report(message.messageId, settlement.receipt, settlement.at)
+          : Effect.void
+      ),
       Effect.retry(Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: Duration.times(lease, 0.25) }))),
       Effect.flatMap((settled) =>
         settled ? Effect.void : Effect.logWarning("an SMS lost its lease before it was settled", message.messageId)

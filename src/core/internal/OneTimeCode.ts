@@ -12,6 +12,7 @@ import type { Decision, MessageIntent, NewCode } from "../Decision.ts"
 import type { OutboxMessage } from "../Outbox.ts"
 import type { CodeRecord } from "../PendingCode.ts"
 import type { PhoneNumber } from "../PhoneNumber.ts"
+import { find, TestNumbers } from "../TestNumbers.ts"
 import type { UserId } from "../UserId.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
 
@@ -20,12 +21,16 @@ export const make = Effect.gen(function*() {
   const vault = yield* CodeVault
   const random = yield* SecureRandom.SecureRandom
   const provider = yield* VerificationProvider
+  const testNumbers = yield* TestNumbers
   const { enclose } = yield* makeEnvelope
 
   return {
     enclose,
 
-    /** A new code that proves this number for this user, and what is kept of it. A provider's is not known here. */
+    /**
+     * A new code that proves this number for this user, and what is kept of it. A provider's is not known here, a
+     * test number's is fixed.
+     */
     issue: Effect.fnUntraced(function*({ now, number, sent, userId }: {
       readonly userId: UserId
       readonly number: PhoneNumber
@@ -34,13 +39,14 @@ export const make = Effect.gen(function*() {
     }) {
       const codeId = yield* random.uuidV4()
       const fingerprint = yield* vault.fingerprint("number", [Redacted.value(number)])
-      if (provider !== undefined) {
+      const listed = find(testNumbers, number, now)
+      if (provider !== undefined && listed === undefined) {
         const { id: providerId, lifetime } = provider
         const expiresAt = DateTime.addDuration(now, lifetime)
         const record: NewCode = { codeId, number: fingerprint, providerId, createdAt: now, expiresAt }
         return { code: undefined, record }
       }
-      const code = yield* generator.next
+      const code = listed?.code ?? (yield* generator.next)
       const { digest, keyId } = yield* vault.digest(code, { userId, number, codeId })
       const record: CodeRecord = {
         codeId,
