@@ -1,10 +1,13 @@
 /** What `docs/sms-providers.md` says is what the adapters do. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer, Redacted } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { execFile } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { promisify } from "node:util"
+import * as AcmeSmsNotifier from "../examples/AcmeSmsNotifier.ts"
+import { SmsNotifierContract } from "../src/testing/index.ts"
 import * as StandIn from "./fixtures/StandIn.ts"
 
 const root = resolve(import.meta.dirname, "..")
@@ -56,9 +59,10 @@ describe("docs/sms-providers.md", () => {
     })
   }
 
-  it("shows examples/03-own-sms-provider.ts as it is", () => {
+  it("shows examples/AcmeSmsNotifier.ts as it is, in about 30 lines", () => {
     const [, code] = /```ts\n([\s\S]*?)```/.exec(section("Write your own"))!
-    assert.strictEqual(code, readFileSync(example, "utf8"))
+    assert.strictEqual(code, readFileSync(join(root, "examples/AcmeSmsNotifier.ts"), "utf8"))
+    assert.isAtMost(code!.trimEnd().split("\n").length, 38)
   })
 
   it("links to what exists", () => {
@@ -67,6 +71,36 @@ describe("docs/sms-providers.md", () => {
     }
   })
 })
+
+const answers: Readonly<Record<SmsNotifierContract.ProviderAnswer, StandIn.Answer>> = {
+  accept: { status: 202, headers: { "x-message-id": "acme-1" } },
+  throttle: { status: 429 },
+  fail: { status: 500 },
+  reset: "reset",
+  hang: "hang",
+  "refuse-number": { status: 422 },
+  "opted-out": { status: 422 },
+  "refuse-account": { status: 401 }
+}
+
+// The provider of the example has no answer of its own for a holder who wants no messages.
+SmsNotifierContract.suite(
+  "examples/AcmeSmsNotifier.ts",
+  Layer.unwrap(Effect.map(StandIn.make(() => answers.accept), (acme) =>
+    Layer.merge(
+      AcmeSmsNotifier.layer(new URL(acme.url), Redacted.make("token")).pipe(Layer.provide(FetchHttpClient.layer)),
+      Layer.succeed(SmsNotifierContract.ScriptedProvider, {
+        answer: (answer) => Effect.sync(() => acme.script(answers[answer])),
+        received: Effect.sync(() =>
+          acme.received.map(({ body }) => {
+            const { text, to } = JSON.parse(body)
+            return { recipient: to, text }
+          })
+        )
+      })
+    ))),
+  { without: ["opted-out"] }
+)
 
 describe("examples/03-own-sms-provider.ts", () => {
   const run = (url: string) =>
