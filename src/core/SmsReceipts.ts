@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { CodeVault } from "./CodeVault.ts"
 import type { Unavailable } from "./Errors.ts"
+import { keepable } from "./internal/Printable.ts"
 import * as ReceiptId from "./internal/ReceiptId.ts"
 import { Outbox } from "./Outbox.ts"
 import { type ReceiptCallback, SmsNotifier } from "./SmsNotifier.ts"
@@ -31,7 +32,7 @@ const make = Effect.gen(function*() {
       const messageId = yield* receiptIds.read(callback.receiptId)
       const receipt = yield* receipts.get(provider)?.(callback) ?? Effect.undefined
       if (messageId === undefined || receipt === undefined) return false
-      return yield* outbox.report(messageId, receipt, yield* DateTime.now)
+      return yield* outbox.report(messageId, keepable(receipt), yield* DateTime.now)
     })
   })
 })

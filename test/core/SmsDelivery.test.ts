@@ -49,6 +49,18 @@ describe("SmsDelivery", () => {
       )
     }).pipe(Effect.provide(layers)))
 
+  it.effect("keeps of a provider's words what can be stored and read", () =>
+    Effect.gen(function*() {
+      const odd = `a\u0000b\n${"x".repeat(400)}`
+      const kept = `a?b?${"x".repeat(251)}`
+      const sent = yield* settlementOf(notifier(() => Effect.succeed({ provider: "test", reference: odd })))
+      assert.deepStrictEqual(sent, { _tag: "Sent", at: DateTime.makeUnsafe(0), provider: "test", reference: kept })
+      const dead = yield* settlementOf(failing(new SmsNotifier.Permanent({ code: odd })))
+      assert.deepStrictEqual(dead, { _tag: "Dead", reason: `permanent: ${kept}` })
+      const refused = yield* settlementOf(failing(new SmsNotifier.AccountRefused({ code: odd })))
+      assert.propertyVal(refused, "reason", `account refused: ${kept}`)
+    }).pipe(Effect.provide(layers)))
+
   it.effect("drops a message whose code has expired, without handing it over", () =>
     Effect.gen(function*() {
       const never = notifier(() => Effect.die("handed over"))

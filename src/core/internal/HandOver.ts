@@ -12,6 +12,7 @@ import { type ClaimedMessage, Outbox, type Settlement } from "../Outbox.ts"
 import { type Receipt, type SmsContent, SmsNotifier, type SmsNotSent } from "../SmsNotifier.ts"
 import { SmsText, type SmsTextInput } from "../SmsText.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
+import { keepable, printable } from "./Printable.ts"
 import * as ReceiptId from "./ReceiptId.ts"
 
 export interface HandOverOptions {
@@ -61,7 +62,8 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
       resends,
       receiptId: yield* receiptIds.of(messageId)
     })
-    const sent: Sent = { _tag: "Sent", at: yield* DateTime.now, ...handed }
+    const reference = handed.reference && printable(handed.reference)
+    const sent: Sent = { _tag: "Sent", at: yield* DateTime.now, ...handed, reference }
     return sent
   })
 
@@ -85,7 +87,7 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
     outbox.settle(message, settlement).pipe(
       Effect.tap(() =>
         settlement._tag === "Sent" && "receipt" in settlement && settlement.receipt !== undefined
-          ? outbox.report(message.messageId, settlement.receipt, settlement.at)
+          ? outbox.report(message.messageId, keepable(settlement.receipt), settlement.at)
           : Effect.void
       ),
       Effect.retry(Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: Duration.times(lease, 0.25) }))),
@@ -145,11 +147,11 @@ const afterFailure = (
     case "Throttled":
       return retry(message, maxAttempts, "throttled", reason.retryAfter)
     case "AccountRefused":
-      return retry(message, maxAttempts, `account refused: ${reason.code}`)
+      return retry(message, maxAttempts, `account refused: ${printable(reason.code)}`)
     case "Paused":
       return Effect.succeed(reason)
     case "Permanent":
-      return Effect.succeed({ _tag: "Dead", reason: `permanent: ${reason.code}` })
+      return Effect.succeed({ _tag: "Dead", reason: `permanent: ${printable(reason.code)}` })
     case "OptedOut":
       return Effect.succeed({ _tag: "Dead", reason: "opted out" })
   }
