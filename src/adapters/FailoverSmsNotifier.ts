@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import { type HandOver, Paused, type Sms, SmsNotifier, SmsNotSent, Throttled, Transient } from "../core/SmsNotifier.ts"
-import { CircuitBreaker } from "./internal/CircuitBreaker.ts"
+import { type Attempt, CircuitBreaker } from "./internal/CircuitBreaker.ts"
 
 /**
  * @category models
@@ -60,7 +60,11 @@ export const make = (
   type Guarded = typeof guarded[number]
 
   /** What the end of an attempt says of the provider. */
-  const learn = Effect.fnUntraced(function*({ breaker, name }: Guarded, exit: Exit.Exit<HandOver, SmsNotSent>) {
+  const learn = Effect.fnUntraced(function*(
+    { breaker, name }: Guarded,
+    attempt: Attempt,
+    exit: Exit.Exit<HandOver, SmsNotSent>
+  ) {
     const reason = Exit.isSuccess(exit)
       ? undefined
       : exit.cause.reasons.find((one) => one._tag === "Fail")?.error.reason
@@ -71,17 +75,17 @@ export const make = (
       case "sent":
       case "Permanent":
       case "OptedOut":
-        return breaker.succeed() ? yield* Effect.logInfo(`SMS provider ${name} takes messages again`) : undefined
+        return breaker.succeed(attempt) ? yield* Effect.logInfo(`SMS provider ${name} takes messages again`) : undefined
       case "Transient":
       case "bug":
-        return breaker.fail(now, chance)
+        return breaker.fail(attempt, now, chance)
           ? yield* Effect.logWarning(
             `SMS provider ${name} is not tried for a while: it failed ${failures} times in a row`
           )
           : undefined
       case "AccountRefused": {
         const code = reason?._tag === "AccountRefused" ? reason.code : ""
-        return breaker.open(now, chance)
+        return breaker.refuse(attempt, now, chance)
           ? yield* Effect.logError(
             `SMS provider ${name} refuses this account (${code}): check its settings and its funds`
           )
@@ -89,26 +93,28 @@ export const make = (
       }
       case "Throttled": {
         const asked = reason?._tag === "Throttled" ? reason.retryAfter : undefined
-        return breaker.pauseUntil(DateTime.addDuration(now, asked ?? shortPause))
+        return breaker.wait(attempt, DateTime.addDuration(now, asked ?? shortPause))
       }
       case "Paused":
-        return reason?._tag === "Paused" ? breaker.pauseUntil(reason.until) : undefined
+        return reason?._tag === "Paused" ? breaker.wait(attempt, reason.until) : undefined
       case "interrupted":
-        return breaker.abandon()
+        return breaker.abandon(attempt)
     }
   })
 
+  // What begins is sure to end, or a probe that was interrupted would be waited for without end.
   const attempt = (provider: Guarded, sms: Sms) =>
-    Effect.suspend(() => {
-      provider.breaker.begin()
-      return provider.notifier.send(sms)
-    }).pipe(
-      Effect.timeoutOrElse({
-        duration: timeout,
-        orElse: () => Effect.fail(new SmsNotSent({ reason: new Transient({ cause: "timeout" }) }))
-      }),
-      Effect.onExit((exit) => learn(provider, exit))
-    )
+    Effect.uninterruptibleMask((restore) => {
+      const begun = provider.breaker.begin()
+      return Effect.suspend(() => provider.notifier.send(sms)).pipe(
+        Effect.timeoutOrElse({
+          duration: timeout,
+          orElse: () => Effect.fail(new SmsNotSent({ reason: new Transient({ cause: "timeout" }) }))
+        }),
+        restore,
+        Effect.onExit((exit) => learn(provider, begun, exit))
+      )
+    })
 
   const send = Effect.fnUntraced(function*(sms: Sms) {
     const start = yield* DateTime.now

@@ -65,6 +65,28 @@ const play = (count: number, options?: Failover.FailoverOptions) => {
   return { played: played as [typeof played[number], ...typeof played], asked, notifier, send }
 }
 
+/** Makes a provider answer each message only when it is told to, and how. */
+const heldBack = (provider: { send: Send }) => {
+  type Hand = Deferred.Deferred<SmsNotifier.HandOver, SmsNotifier.SmsNotSent>
+  const hands: Array<Hand> = []
+  provider.send = () =>
+    Effect.suspend(() => {
+      const hand: Hand = Deferred.makeUnsafe()
+      hands.push(hand)
+      return Deferred.await(hand)
+    })
+  const later = (hand: Hand, end: Effect.Effect<SmsNotifier.HandOver, SmsNotifier.SmsNotSent>) =>
+    Deferred.completeWith(hand, end)
+  return { hands, later }
+}
+
+/** For how long nobody is asked, in seconds. */
+const secondsClosed = Effect.fnUntraced(function*(send: () => Effect.Effect<unknown>) {
+  const reason = yield* send()
+  assert.instanceOf(reason, Paused)
+  return ((reason as SmsNotifier.Paused).until.epochMilliseconds - (yield* DateTime.now).epochMilliseconds) / 1000
+})
+
 const noChance = Effect.provideService(Random.Random, { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0 })
 const times = <A, E, R>(count: number, effect: Effect.Effect<A, E, R>) => Effect.replicateEffect(effect, count)
 
@@ -292,6 +314,96 @@ describe("a provider's circuit breaker", () => {
         ["Warn", "SMS provider a is not tried for a while: it failed 5 times in a row"],
         ["Info", "SMS provider a takes messages again"],
         ["Error", "SMS provider a refuses this account (20003): check its settings and its funds"]
+      ])
+    }).pipe(noChance, Effect.provide(layer))
+  })
+
+  it.effect("opens once for all that were under way when it opened, whatever they come to", () =>
+    Effect.gen(function*() {
+      for (
+        const reason of [new Transient({ cause: "HTTP 500" }), new AccountRefused({ code: "20003" })]
+      ) {
+        const { played, send } = play(1)
+        const { hands, later } = heldBack(played[0])
+        const sending = yield* times(16, Effect.forkChild(send(), { startImmediately: true }))
+        assert.lengthOf(hands, 16)
+        for (const hand of hands) yield* later(hand, Effect.fail(new SmsNotSent({ reason })))
+        yield* Effect.forEach(sending, Fiber.join)
+        assert.strictEqual(yield* secondsClosed(send), 10)
+      }
+    }).pipe(noChance))
+
+  it.effect("hears nothing of its probe from what was under way before", () =>
+    Effect.gen(function*() {
+      const ends: ReadonlyArray<Effect.Effect<SmsNotifier.HandOver, SmsNotifier.SmsNotSent>> = [
+        Effect.succeed({ provider: "a", reference: undefined }),
+        Effect.fail(new SmsNotSent({ reason: new Transient({ cause: "HTTP 500" }) })),
+        Effect.fail(new SmsNotSent({ reason: new AccountRefused({ code: "20003" }) })),
+        Effect.interrupt
+      ]
+      for (const end of ends) {
+        const { asked, played, send } = play(1, { timeout: "5 minutes" })
+        const { hands, later } = heldBack(played[0])
+        const late = yield* Effect.forkChild(Effect.exit(send()), { startImmediately: true })
+        played[0].send = transient
+        yield* times(5, send())
+        yield* TestClock.adjust("10 seconds")
+        played[0].send = hanging
+        const probe = yield* Effect.forkChild(send(), { startImmediately: true })
+        played[0].send = transient
+        yield* later(hands[0]!, end)
+        yield* Fiber.join(late)
+        asked.length = 0
+        assert.strictEqual(yield* secondsClosed(send), 1)
+        assert.deepStrictEqual(asked, [])
+        yield* Fiber.interrupt(probe)
+      }
+    }).pipe(noChance))
+
+  it.effect("takes a wish to wait for no failure: afterwards it is as it was", () =>
+    Effect.gen(function*() {
+      const { asked, played, send } = play(1)
+      played[0].send = failing(new Throttled({}))
+      yield* send()
+      yield* TestClock.adjust("1 second")
+      played[0].send = transient
+      yield* times(4, send())
+      assert.lengthOf(asked, 5)
+      yield* send()
+      assert.strictEqual(yield* secondsClosed(send), 10)
+    }).pipe(noChance))
+
+  it.effect("waits as long as it was asked to, also when another message arrives meanwhile", () =>
+    Effect.gen(function*() {
+      const { played, send } = play(1)
+      const { hands, later } = heldBack(played[0])
+      const sending = yield* Effect.forkChild(send(), { startImmediately: true })
+      played[0].send = failing(new Throttled({ retryAfter: Duration.seconds(30) }))
+      yield* send()
+      yield* later(hands[0]!, Effect.succeed({ provider: "a", reference: undefined }))
+      assert.strictEqual(yield* Fiber.join(sending), "a")
+      assert.strictEqual(yield* secondsClosed(send), 30)
+    }).pipe(noChance))
+
+  it.effect("is loud about a refused account also where it was left alone for something else before", () => {
+    const { layer, logs } = record()
+    return Effect.gen(function*() {
+      const failed = play(1)
+      failed.played[0].send = transient
+      yield* times(5, failed.send())
+      yield* TestClock.adjust("10 seconds")
+      failed.played[0].send = failing(new AccountRefused({ code: "20003" }))
+      yield* failed.send()
+
+      const busy = play(1)
+      busy.played[0].send = failing(new Throttled({}))
+      yield* busy.send()
+      yield* TestClock.adjust("1 second")
+      busy.played[0].send = failing(new AccountRefused({ code: "20005" }))
+      yield* busy.send()
+      assert.deepStrictEqual(logs.filter(([level]) => level === "Error").map(([, text]) => text), [
+        "SMS provider a refuses this account (20003): check its settings and its funds",
+        "SMS provider a refuses this account (20005): check its settings and its funds"
       ])
     }).pipe(noChance, Effect.provide(layer))
   })

@@ -1,8 +1,11 @@
 /**
  * A circuit breaker: whether a provider may be tried now, by how it went before.
  *
- * It opens after several failures in a row, or at once when it is told to, and lets one attempt through when its pause is
- * over: a probe, on which it closes, or opens for twice as long. What happens to it is known in this process only.
+ * It opens after several failures in a row, or at once where the account is refused, and lets one attempt through when its
+ * pause is over: a probe, on which it closes, or opens for twice as long. A wish of the provider to wait is kept beside
+ * that, since it is no failure. Attempts that were under way when it opened or closed say nothing of how it is now: with
+ * many at once, each of them would make the pause longer, or end a probe that is another's. What happens to it is known in
+ * this process only.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -15,68 +18,94 @@ export interface CircuitBreakerOptions {
   readonly longestPause: Duration.Duration
 }
 
+/** An attempt that has begun, by how often the breaker had opened and closed until then. */
+export type Attempt = number
+
 export class CircuitBreaker {
   private readonly options: CircuitBreakerOptions
+  /** How often it has opened and closed. */
+  private turns = 0
   private failures = 0
   private pauses = 0
   private openUntil: DateTime.Utc | undefined = undefined
   private isProbing = false
+  private isRefused = false
+  private waitUntil: DateTime.Utc | undefined = undefined
 
   constructor(options: CircuitBreakerOptions) {
     this.options = options
   }
 
-  get isOpen(): boolean {
+  private get isOpen(): boolean {
     return this.openUntil !== undefined
   }
 
   /** When an attempt may be made, undefined for now. While a probe is out, others wait for what comes of it. */
   closedUntil(now: DateTime.Utc): DateTime.Utc | undefined {
-    if (this.openUntil === undefined) return undefined
-    if (DateTime.isGreaterThan(this.openUntil, now)) return this.openUntil
-    return this.isProbing ? DateTime.add(now, { seconds: 1 }) : undefined
+    const times = [this.openUntil, this.waitUntil].filter((time) => time !== undefined)
+    if (this.isProbing) times.push(DateTime.add(now, { seconds: 1 }))
+    const [first, ...others] = times.filter((time) => DateTime.isGreaterThan(time, now))
+    return first === undefined ? undefined : others.reduce(DateTime.max, first)
   }
 
   /** Begins an attempt, which has to end as one of the following. Only while `closedUntil` is undefined. */
-  begin(): void {
-    if (this.openUntil !== undefined) this.isProbing = true
+  begin(): Attempt {
+    this.isProbing = this.isOpen
+    return this.turns
   }
 
   /** The provider answered. Tells whether that closes the breaker. */
-  succeed(): boolean {
+  succeed(attempt: Attempt): boolean {
+    if (attempt !== this.turns) return false
     const closes = this.isOpen
     this.failures = 0
-    this.pauses = 0
-    this.openUntil = undefined
-    this.isProbing = false
+    if (closes) {
+      this.turns++
+      this.pauses = 0
+      this.openUntil = undefined
+      this.isProbing = false
+      this.isRefused = false
+    }
     return closes
   }
 
-  /** The provider failed. Tells whether that opens the breaker. `chance` is from 0 up to 1. */
-  fail(now: DateTime.Utc, chance: number): boolean {
-    if (!this.isProbing && ++this.failures < this.options.failures) return false
-    return this.open(now, chance)
-  }
-
-  /** Opens it whatever went before. Tells whether it was closed, but for probes. */
-  open(now: DateTime.Utc, chance: number): boolean {
+  /** The provider failed. Tells whether that opens a breaker that was closed. `chance` is from 0 up to 1. */
+  fail(attempt: Attempt, now: DateTime.Utc, chance: number): boolean {
+    if (attempt !== this.turns) return false
     const opens = !this.isOpen
-    const { longestPause, pause } = this.options
-    const planned = Duration.min(Duration.times(pause, 2 ** this.pauses), longestPause)
-    this.openUntil = DateTime.addDuration(now, Duration.times(planned, 1 + 0.1 * chance))
-    this.pauses = Math.min(this.pauses + 1, 16)
-    this.isProbing = false
+    if (opens && ++this.failures < this.options.failures) return false
+    this.open(now, chance)
     return opens
   }
 
+  /** The provider refuses the account. Tells whether that is new since it last took messages. */
+  refuse(attempt: Attempt, now: DateTime.Utc, chance: number): boolean {
+    const isCurrent = attempt === this.turns
+    if (!isCurrent && !this.isOpen) return false
+    if (isCurrent) this.open(now, chance)
+    const isNew = !this.isRefused
+    this.isRefused = true
+    return isNew
+  }
+
   /** The provider asked for a pause, which is no failure. */
-  pauseUntil(until: DateTime.Utc): void {
-    this.openUntil = this.openUntil === undefined ? until : DateTime.max(this.openUntil, until)
-    this.isProbing = false
+  wait(attempt: Attempt, until: DateTime.Utc): void {
+    this.abandon(attempt)
+    this.waitUntil = this.waitUntil === undefined ? until : DateTime.max(this.waitUntil, until)
   }
 
   /** Nothing came of the attempt. */
-  abandon(): void {
+  abandon(attempt: Attempt): void {
+    if (attempt === this.turns) this.isProbing = false
+  }
+
+  private open(now: DateTime.Utc, chance: number): void {
+    const { longestPause, pause } = this.options
+    const planned = Duration.min(Duration.times(pause, 2 ** this.pauses), longestPause)
+    this.openUntil = DateTime.addDuration(now, Duration.times(planned, 1 + 0.1 * chance))
+    this.turns++
+    this.failures = 0
+    this.pauses = Math.min(this.pauses + 1, 16)
     this.isProbing = false
   }
 }
