@@ -15,7 +15,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type ReadReceipt, type Sms, SmsNotifier } from "../core/SmsNotifier.ts"
+import { type ReadReceipt, type Receipt, type Sms, SmsNotifier } from "../core/SmsNotifier.ts"
 import { type Answer, callbackUrlOf, makePost } from "./internal/ProviderHttp.ts"
 import { address, optional, wrongSetting } from "./internal/ProviderSettings.ts"
 import { notSent, ofStatus } from "./internal/Refusal.ts"
@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function*({ callbackUrl, secrets, url }: W
       if (Result.isFailure(tag)) continue
       for (const key of keys) {
         if (yield* mac.verify(key, tag.success, signedText(receiptId, timestamp, body))) {
-          return Option.getOrUndefined(decodeReport(body))
+          return receiptIn(body)
         }
       }
     }
@@ -91,7 +91,7 @@ export const make = Effect.fnUntraced(function*({ callbackUrl, secrets, url }: W
         )
       )
       if (answer.status < 200 || answer.status > 299) return yield* refusalOf(answer)
-      return { provider: "webhook", reference: Option.getOrUndefined(decodeAccepted(answer.body))?.id }
+      return { provider: "webhook", reference: referenceIn(answer, sms) }
     }),
     receipts: new Map(callbackUrl === undefined ? [] : [["webhook", readReceipt]])
   })
@@ -188,7 +188,15 @@ const payloadOf = (sms: Sms, callbackUrl: URL | undefined) => {
 /** Of a code from outside nothing else is kept: it could quote the number. */
 const Code = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9._-]{1,64}$/), Schema.isPattern(/^(?!.*\d{7})/))
 
-const decodeAccepted = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ id: Schema.String })))
+const decodeAccepted = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({
+  id: Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/))
+})))
+
+/** The receiver's id, unless it has the number in it, which is kept nowhere but with its user. */
+const referenceIn = ({ body }: Answer, { recipient }: Sms): string | undefined => {
+  const id = Option.getOrUndefined(decodeAccepted(body))?.id
+  return id?.includes(Redacted.value(recipient).slice(1)) === true ? undefined : id
+}
 
 /** What a receiver may say of a message that it does not take. */
 const refusals = {
@@ -205,17 +213,21 @@ const decodeRefused = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.St
 
 const decodeCode = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ code: Code })))
 
-const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Union([
-  Schema.Struct({ status: Schema.Literal("delivered") }),
-  Schema.Struct({
-    status: Schema.Literal("failed"),
-    code: Code.pipe(Schema.withDecodingDefaultKey(Effect.succeed("failed")))
-  })
-])))
+const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({
+  status: Schema.Literals(["delivered", "failed"])
+})))
+
+/** A message that was lost is so with any code. */
+const receiptIn = (body: string): Receipt | undefined => {
+  const status = Option.getOrUndefined(decodeReport(body))?.status
+  return status === "failed" ? { status, code: codeIn(body) ?? "failed" } : status && { status }
+}
+
+const codeIn = (body: string): string | undefined => Option.getOrUndefined(decodeCode(body))?.code
 
 const refusalOf = ({ body, retryAfter, status }: Answer) => {
   const said = Option.getOrUndefined(decodeRefused(body))?.error
-  const code = Option.getOrUndefined(decodeCode(body))?.code ?? `HTTP ${status}`
+  const code = codeIn(body) ?? `HTTP ${status}`
   return notSent(said === undefined ? ofWebhookStatus(status) : refusals[said], code, retryAfter)
 }
 

@@ -141,6 +141,15 @@ describe("WebhookSmsNotifier", () => {
       assert.strictEqual(notifier.receipts.size, 0)
     }).pipe(Effect.scoped))
 
+  it.effect("keeps no id that has the number in it, or that a store could not keep", () =>
+    Effect.gen(function*() {
+      const { notifier, receiver } = yield* connected()
+      const ids = [SampleSms.number, `sms-${SampleSms.number.slice(1)}-1`, "", "a\u0000b", "two words", "x".repeat(256)]
+      receiver.script(...[...ids, "x".repeat(255)].map((id) => StandIn.json(200, { id })))
+      for (const _ of ids) assert.isUndefined((yield* notifier.send(SampleSms.make())).reference)
+      assert.strictEqual((yield* notifier.send(SampleSms.make())).reference, "x".repeat(255))
+    }).pipe(Effect.scoped))
+
   it.effect("classes what a receiver says, by its words and else by its status", () =>
     Effect.gen(function*() {
       const say = (status: number, error: string, code?: string) => failureAt(StandIn.json(status, { error, code }))
@@ -202,10 +211,13 @@ describe("WebhookSmsNotifier's receipts", () => {
         status: "failed",
         code: "absent"
       })
-      assert.deepStrictEqual(yield* read(report(secret, { status: "failed" }, now)), {
-        status: "failed",
-        code: "failed"
-      })
+      // Of a code that could be a number nothing is kept, but that the message was lost.
+      for (const more of [{}, { code: SampleSms.number }, { code: "no luck" }, { code: 7 }, { code: null }]) {
+        assert.deepStrictEqual(yield* read(report(secret, { status: "failed", ...more }, now)), {
+          status: "failed",
+          code: "failed"
+        })
+      }
     }).pipe(Effect.scoped))
 
   it.effect("are none when they are not the receiver's, not of this message, too old, or not to be read", () =>
@@ -222,7 +234,6 @@ describe("WebhookSmsNotifier's receipts", () => {
         { ...good, headers: { ...good.headers, "webhook-timestamp": "now" } },
         { ...good, headers: {} },
         report(secret, { status: "on its way" }, now),
-        report(secret, { status: "failed", code: SampleSms.number }, now),
         report(secret, "no JSON", now)
       ]
       for (const callback of bad) assert.isUndefined(yield* read(callback))
