@@ -61,7 +61,7 @@ export const find = (
 /**
  * Reads entries with commas, such as `+15555550100=424242 until 2027-01-31 delivered`: the number, its code, its last day
  * (UTC), and what becomes of messages, `delivered` by default. `fits` says whether a code is one that can be typed here.
- * What is wrong is told by the entry's place, without its words.
+ * All that is wrong is told by the entries' places, without their words.
  *
  * @category constructors
  * @since 0.1.0
@@ -71,15 +71,18 @@ export const parse = (
   fits: (code: string) => boolean
 ): Result.Result<ReadonlyArray<TestNumber>, string> => {
   const numbers: Array<TestNumber> = []
+  const problems: Array<string> = []
   for (const [index, entry] of text.split(",").entries()) {
     const read = parseEntry(entry.trim(), fits)
-    if (typeof read === "string") return Result.fail(`entry ${index + 1} ${read}`)
-    if (numbers.some(({ number }) => Redacted.value(number) === Redacted.value(read.number))) {
-      return Result.fail(`entry ${index + 1} has the number of an earlier one`)
+    if (typeof read === "string") {
+      problems.push(`entry ${index + 1} ${read}`)
+    } else if (numbers.some(({ number }) => Redacted.value(number) === Redacted.value(read.number))) {
+      problems.push(`entry ${index + 1} has the number of an earlier one`)
+    } else {
+      numbers.push(read)
     }
-    numbers.push(read)
   }
-  return Result.succeed(numbers)
+  return problems.length === 0 ? Result.succeed(numbers) : Result.fail(problems.join("; "))
 }
 
 const parseEntry = (entry: string, fits: (code: string) => boolean): TestNumber | string => {

@@ -74,6 +74,15 @@ describe("TEST_NUMBERS", () => {
       assert.notInclude(problem, "5550101")
     }
   })
+
+  it("is refused for all that is wrong at once", () => {
+    const entries = ["+15555550101=1 until 2027-01-31", "+15555550102=424242 until 2027-01-31", "x"]
+    assert.strictEqual(
+      Result.getOrThrow(Result.flip(TestNumbers.parse(entries.join(","), fits))),
+      "entry 1 must have a code of the length and the characters of other codes; " +
+        "entry 3 must look like +15555550100=424242 until 2027-01-31 delivered"
+    )
+  })
 })
 
 /** Operations and a worker in memory, with an inbox behind the test numbers. */
