@@ -385,6 +385,67 @@ describe("a provider's circuit breaker", () => {
       assert.strictEqual(yield* secondsClosed(send), 30)
     }).pipe(noChance))
 
+  it.effect("keeps the longest of what it was asked to wait and of its own pause", () =>
+    Effect.gen(function*() {
+      const { played, send } = play(1, { timeout: "5 minutes" })
+      const { hands, later } = heldBack(played[0])
+      const sending = yield* times(2, Effect.forkChild(send(), { startImmediately: true }))
+      played[0].send = transient
+      yield* times(5, send())
+      const waits = [[30, 30], [20, 30]] as const
+      for (const [index, [asked, closed]] of waits.entries()) {
+        const reason = new Throttled({ retryAfter: Duration.seconds(asked) })
+        yield* later(hands[index]!, Effect.fail(new SmsNotSent({ reason })))
+        yield* Fiber.join(sending[index]!)
+        assert.strictEqual(yield* secondsClosed(send), closed)
+      }
+    }).pipe(noChance))
+
+  it.effect("sends another probe when one was asked to wait, and has forgotten all when it closes", () =>
+    Effect.gen(function*() {
+      const { played, send } = play(1)
+      const { send: works } = played[0]
+      played[0].send = transient
+      yield* times(5, send())
+      yield* TestClock.adjust("10 seconds")
+      played[0].send = failing(new Throttled({ retryAfter: Duration.seconds(3) }))
+      yield* send()
+      assert.strictEqual(yield* secondsClosed(send), 3)
+      yield* TestClock.adjust("3 seconds")
+      played[0].send = transient
+      yield* send()
+      assert.strictEqual(yield* secondsClosed(send), 20)
+      yield* TestClock.adjust("20 seconds")
+      played[0].send = works
+      assert.strictEqual(yield* send(), "a")
+      played[0].send = transient
+      yield* times(5, send())
+      assert.strictEqual(yield* secondsClosed(send), 10)
+    }).pipe(noChance))
+
+  it.effect("is loud again about an account that is refused again, and not for an answer from before", () => {
+    const { layer, logs } = record()
+    return Effect.gen(function*() {
+      const { played, send } = play(1, { timeout: "5 minutes" })
+      const { send: works } = played[0]
+      const refused = (code: string) => new SmsNotSent({ reason: new AccountRefused({ code }) })
+      const { hands, later } = heldBack(played[0])
+      const late = yield* Effect.forkChild(send(), { startImmediately: true })
+      played[0].send = () => Effect.fail(refused("1"))
+      yield* send()
+      yield* TestClock.adjust("10 seconds")
+      played[0].send = works
+      yield* send()
+      yield* later(hands[0]!, Effect.fail(refused("2")))
+      yield* Fiber.join(late)
+      assert.strictEqual(yield* send(), "a")
+      played[0].send = () => Effect.fail(refused("3"))
+      yield* send()
+      const codes = logs.filter(([level]) => level === "Error").map(([, text]) => /\((\d)\)/.exec(String(text))?.[1])
+      assert.deepStrictEqual(codes, ["1", "3"])
+    }).pipe(noChance, Effect.provide(layer))
+  })
+
   it.effect("is loud about a refused account also where it was left alone for something else before", () => {
     const { layer, logs } = record()
     return Effect.gen(function*() {

@@ -104,7 +104,6 @@ export class CircuitBreaker {
     const planned = Duration.min(Duration.times(pause, 2 ** this.pauses), longestPause)
     this.openUntil = DateTime.addDuration(now, Duration.times(planned, 1 + 0.1 * chance))
     this.turns++
-    this.failures = 0
     this.pauses = Math.min(this.pauses + 1, 16)
     this.isProbing = false
   }
