@@ -47,6 +47,9 @@ const handOvers = Metric.counter("sms_hand_overs", { description: "Attempts to h
 /** How long a provider that asked for a pause, and did not say how long, is not tried. */
 const shortPause = Duration.seconds(1)
 
+/** However long a provider wants to be left alone, it is tried again after this. */
+const longestWish = Duration.hours(1)
+
 /**
  * @category constructors
  * @since 0.1.0
@@ -93,7 +96,7 @@ export const make = (
       }
       case "Throttled": {
         const asked = reason?._tag === "Throttled" ? reason.retryAfter : undefined
-        return breaker.wait(attempt, DateTime.addDuration(now, asked ?? shortPause))
+        return breaker.wait(attempt, DateTime.addDuration(now, Duration.min(asked ?? shortPause, longestWish)))
       }
       case "Paused":
         return reason?._tag === "Paused" ? breaker.wait(attempt, reason.until) : undefined
