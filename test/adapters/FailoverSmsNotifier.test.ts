@@ -297,6 +297,18 @@ describe("a provider's circuit breaker", () => {
       assert.lengthOf(busy.asked, 2)
     }).pipe(noChance))
 
+  it.effect("is tried again after an hour however long a provider wants to be left alone", () =>
+    Effect.gen(function*() {
+      const { asked, played, send } = play(1)
+      played[0].send = failing(new Throttled({ retryAfter: Duration.days(5) }))
+      yield* send()
+      yield* TestClock.adjust("3599 seconds")
+      assert.propertyVal(yield* send(), "_tag", "Paused")
+      yield* TestClock.adjust("1 second")
+      yield* send()
+      assert.lengthOf(asked, 2)
+    }).pipe(noChance))
+
   it.effect("is told to the operator once when it opens and when it closes, and loudly when the account is refused", () => {
     const { layer, logs } = record()
     return Effect.gen(function*() {
