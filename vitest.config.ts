@@ -14,7 +14,7 @@ export default defineConfig({
         ? []
         : [["json", { outputFile: process.env["TEST_REPORT"] }] as const])
     ],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     maxWorkers: 2
   }
 })
