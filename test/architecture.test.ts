@@ -35,7 +35,7 @@ const arrows: Readonly<Record<string, (name: string) => boolean>> = {
   "src/testing": (name) => /^src\/(core|testing)\//.test(name) || /^(effect\/|@effect\/vitest$)/.test(name),
   "src/http": (name) =>
     /^src\/(core|http)\//.test(name) || name.startsWith("effect/") || name.startsWith("@effect/platform-node/") ||
-    name.startsWith("node:")
+    /^(node:|@bufbuild\/protobuf(\/|$)|@connectrpc\/connect(\/|$))/.test(name)
 }
 
 const violations = (folder: string, files: ReadonlyArray<readonly [file: string, imports: ReadonlyArray<string>]>) =>
@@ -57,6 +57,8 @@ const cycles = (graph: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArra
 }
 
 const sources = filesIn("src")
+/** What `npm run generate` makes of `proto/` has a form of its own. */
+const handWritten = sources.filter((file) => !file.startsWith("src/http/gen/"))
 const graph = new Map(sources.map((file) => [file, importsOf(file)]))
 
 describe("the architecture", () => {
@@ -95,7 +97,7 @@ const lazy = import("jose")\nimport "../http/Status.ts"\nimport {\n  a,\n  b\n} 
   })
 
   it("has no hand-written file over 300 lines, and a median under 130", () => {
-    const sizes = [...sources, ...filesIn("examples")].map((file) => ({
+    const sizes = [...handWritten, ...filesIn("examples")].map((file) => ({
       file,
       lines: readFileSync(join(root, file), "utf8").split("\n").length - 1
     })).toSorted((a, b) => a.lines - b.lines)
@@ -103,8 +105,8 @@ const lazy = import("jose")\nimport "../http/Status.ts"\nimport {\n  a,\n  b\n} 
     assert.isBelow(sizes[Math.floor(sizes.length / 2)]!.lines, 130)
   })
 
-  it("starts every file with a comment on what it is", () => {
-    const silent = sources.filter((file) => !readFileSync(join(root, file), "utf8").startsWith("/**\n * "))
+  it("starts every hand-written file with a comment on what it is", () => {
+    const silent = handWritten.filter((file) => !readFileSync(join(root, file), "utf8").startsWith("/**\n * "))
     assert.deepStrictEqual(silent, [])
   })
 
