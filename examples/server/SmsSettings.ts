@@ -1,7 +1,7 @@
 /**
  * The settings of delivery: who hands messages over and in which order, what they say, and where receipts go.
  */
-import { Config, Duration, Effect, Layer, Result, Schema, SchemaGetter, type Scope } from "effect"
+import { Config, Duration, Effect, Layer, Redacted, Result, Schema, SchemaGetter, type Scope } from "effect"
 import { CodeGenerator, Notices, type SmsDelivery, SmsNotifier, SmsText, TestNumbers } from "effect-user-phone"
 import * as ConsoleSmsNotifier from "effect-user-phone/adapters/ConsoleSmsNotifier"
 import * as FailoverSmsNotifier from "effect-user-phone/adapters/FailoverSmsNotifier"
@@ -134,7 +134,7 @@ const readTestNumbers = Effect.fnUntraced(function*(
   codePreset: keyof typeof CodeGenerator.presets,
   production: boolean
 ) {
-  const text = yield* optional("TEST_NUMBERS", Config.String("TEST_NUMBERS"))
+  const text = yield* optional("TEST_NUMBERS", Config.Redacted("TEST_NUMBERS"))
   const allowed = yield* optional("TEST_NUMBERS_IN_PRODUCTION", Config.Literal("1", "TEST_NUMBERS_IN_PRODUCTION"))
   if (text === undefined) return []
   if (production && allowed === undefined) {
@@ -144,7 +144,7 @@ const readTestNumbers = Effect.fnUntraced(function*(
   }
   const { alphabet, length } = CodeGenerator.presets[codePreset]
   const fits = (code: string) => code.length === length && Array.from(code).every((one) => alphabet.includes(one))
-  const numbers = TestNumbers.parse(text, fits)
+  const numbers = TestNumbers.parse(Redacted.value(text), fits)
   if (Result.isSuccess(numbers)) return numbers.success
   problems.push(`TEST_NUMBERS is wrong: ${numbers.failure}`)
   return []

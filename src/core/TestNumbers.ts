@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { E164, type PhoneNumber } from "./PhoneNumber.ts"
+import { parse as readNumber, type PhoneNumber } from "./PhoneNumber.ts"
 
 /**
  * What becomes of a message to a test number: it arrives at once, after 20 seconds, or not at all; or its holder has asked
@@ -91,7 +91,11 @@ const parseEntry = (entry: string, fits: (code: string) => boolean): TestNumber 
   if (number === undefined || code === undefined || day === undefined) {
     return "must look like +15555550100=424242 until 2027-01-31 delivered"
   }
-  if (!isE164(number)) return "must begin with a number in E.164 form"
+  const read = readNumber(Redacted.make(number), { accept: "parsable", regions: "all" })
+  // What is written otherwise would never be met: numbers are kept as they are read.
+  if (Result.isFailure(read) || Redacted.value<string>(read.success) !== number) {
+    return "must begin with a number in E.164 form, of a country that exists"
+  }
   if (!fits(code)) return "must have a code of the length and the characters of other codes"
   const last = /^\d{4}-\d\d-\d\d$/.test(day) ? DateTime.make(`${day}T00:00:00Z`) : Option.none()
   if (Option.isNone(last) || DateTime.formatIsoDateUtc(last.value) !== day) {
@@ -99,12 +103,11 @@ const parseEntry = (entry: string, fits: (code: string) => boolean): TestNumber 
   }
   if (!isOutcome(outcome)) return `must end as one of ${outcomes.join(", ")}`
   return {
-    number: Redacted.make(number),
+    number: read.success,
     code: Redacted.make(code, { label: "code" }),
     until: DateTime.add(last.value, { days: 1 }),
     outcome
   }
 }
 
-const isE164: (text: string) => text is E164 = Schema.is(E164)
 const isOutcome: (text: string) => text is TestOutcome = Schema.is(Schema.Literals(outcomes))
