@@ -210,6 +210,12 @@ describe("a test number", () => {
       yield* set(userId, made)
       yield* deliver
       yield* verify(userId, "424242")
+      const { verificationCode } = yield* set(yield* newUser, made, "ReturnCode")
+      assert.strictEqual(Redacted.value(verificationCode!), "424242")
+      assert.strictEqual(
+        (yield* Effect.flip(set(yield* newUser, "+41791234560", "ReturnCode")))._tag,
+        "CodeNotReturnable"
+      )
     }).pipe(Effect.provide(layers(Layer.succeed(VerificationProvider.VerificationProvider, {
       id: "provider",
       lifetime: "unused" as never,
