@@ -88,7 +88,7 @@ const lazy = import("jose")\nimport "../http/Status.ts"\nimport {\n  a,\n  b\n} 
     const node = sources.filter((file) =>
       file.startsWith("src/http/") && graph.get(file)!.some((name) => /^node:|platform-node/.test(name))
     )
-    assert.deepStrictEqual(node, ["src/http/NodeServer.ts"])
+    assert.deepStrictEqual(node, ["src/http/NodeListener.ts", "src/http/NodeServer.ts"])
   })
 
   it("has no cycles", () => {
@@ -153,6 +153,17 @@ describe("the package", () => {
     assert.isTrue(
       [...packagesOf(loadedBy("effect-user-phone/http/NodeServer"))].some((name) => name.startsWith("node:"))
     )
+  })
+
+  it("loads nothing of Connect for a server of the JSON endpoints alone", () => {
+    const connect = (specifier: string) =>
+      [...packagesOf(loadedBy(specifier))].filter((name) => /^@(connectrpc|bufbuild)\//.test(name)).toSorted()
+    for (const specifier of ["effect-user-phone/http", "effect-user-phone/http/NodeServer"]) {
+      assert.deepStrictEqual(connect(specifier), [])
+    }
+    const withRpc = ["@bufbuild/protobuf", "@connectrpc/connect"]
+    assert.deepStrictEqual(connect("effect-user-phone/http/RpcRoutes"), withRpc)
+    assert.deepStrictEqual(connect("effect-user-phone/http/RpcStandard"), withRpc)
   })
 
   it("gives a browser its contract without the server", () => {

@@ -8,7 +8,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { Actor } from "../core/Actor.ts"
-import { Unauthenticated } from "../core/Errors.ts"
+import { Unauthenticated, type Unavailable } from "../core/Errors.ts"
 import { TokenVerifier } from "../core/TokenVerifier.ts"
 import { Authentication } from "./Authentication.ts"
 import { errorResponse } from "./ErrorResponse.ts"
@@ -24,8 +24,7 @@ export const layer: Layer.Layer<Authentication, never, TokenVerifier> = Layer.ef
     return Authentication.of({
       bearer: (httpEffect) =>
         HttpServerRequest.HttpServerRequest.pipe(
-          Effect.flatMap((request) => bearerToken(request.headers["authorization"])),
-          Effect.flatMap(verifier.verify),
+          Effect.flatMap((request) => authenticate(verifier, request.headers["authorization"])),
           Effect.matchEffect({
             onFailure: errorResponse,
             onSuccess: (actor) => Effect.provideService(httpEffect, Actor, actor)
@@ -36,6 +35,18 @@ export const layer: Layer.Layer<Authentication, never, TokenVerifier> = Layer.ef
     })
   })
 )
+
+/**
+ * Who calls, by the value of an `Authorization` header.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const authenticate = (
+  verifier: TokenVerifier["Service"],
+  header: string | undefined
+): Effect.Effect<Actor["Service"], Unauthenticated | Unavailable> =>
+  Effect.flatMap(bearerToken(header), verifier.verify)
 
 /** The token of an `Authorization` header. */
 const bearerToken = (header: string | undefined): Effect.Effect<Redacted.Redacted, Unauthenticated> => {

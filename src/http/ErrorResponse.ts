@@ -21,10 +21,19 @@ export class Refused extends Data.TaggedError("Refused")<{ readonly status: Stat
  * @category constructors
  * @since 0.1.0
  */
-export const errorResponse = Effect.fnUntraced(function*(error: Status.CallerError | Refused) {
-  if (error._tag === "Refused") return statusResponse(error.status)
+export const errorResponse = (error: Status.CallerError | Refused) =>
+  Effect.map(statusOf(error), (status) => statusResponse(status))
+
+/**
+ * What an error is on the wire, now. Why the service is unavailable stays here, in the log.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const statusOf = Effect.fnUntraced(function*(error: Status.CallerError | Refused) {
+  if (error._tag === "Refused") return error.status
   if (error._tag === "Unavailable") yield* Effect.logWarning("unavailable", error.cause)
-  return statusResponse(Status.of(error, yield* DateTime.now))
+  return Status.of(error, yield* DateTime.now)
 })
 
 /**

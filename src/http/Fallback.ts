@@ -52,19 +52,33 @@ const pathOf = (request: HttpServerRequest.HttpServerRequest): string => /^[^?#]
 const answerUnknown = (methodsAt: (path: string) => ReadonlyArray<string>) =>
   Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
     const methods = methodsAt(pathOf(request))
-    if (methods.length === 0) return statusResponse(Status.unknownRoute)
+    if (methods.length === 0) return grpcUnimplemented(request) ?? statusResponse(Status.unknownRoute)
     // The path is right by its shape, so the router could not decode it.
     if (methods.includes(request.method)) return statusResponse(Status.malformedPath)
     return statusResponse(Status.wrongMethod, { allow: methods.join(", ") })
   })
 
-const answerBug = (cause: Cause.Cause<unknown>) =>
-  Effect.as(
-    Effect.logError(
-      "a request met a bug",
-      ...cause.reasons.map((reason) => traceOf(Cause.squash(Cause.fromReasons([reason]))))
-    ),
-    statusResponse(Status.internal)
+/** A gRPC client looks for its status among the headers when there is nothing else, whatever the HTTP status. */
+const grpcUnimplemented = ({ headers }: HttpServerRequest.HttpServerRequest) => {
+  const [, type] = /^(application\/grpc(?:-web)?)(?=[+;]|$)/i.exec(headers["content-type"] ?? "") ?? []
+  return type === undefined ? undefined : HttpServerResponse.empty({
+    status: 200,
+    headers: { "content-type": type.toLowerCase(), "grpc-status": "12", "grpc-message": "no such method" }
+  })
+}
+
+const answerBug = (cause: Cause.Cause<unknown>) => Effect.as(logBug(cause), statusResponse(Status.internal))
+
+/**
+ * Logs where a bug came from, and nothing of what the request held.
+ *
+ * @category logging
+ * @since 0.1.0
+ */
+export const logBug = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Effect.logError(
+    "a request met a bug",
+    ...cause.reasons.map((reason) => traceOf(Cause.squash(Cause.fromReasons([reason]))))
   )
 
 /** Where an error came from, without what it says: that may quote what the request held. */

@@ -22,6 +22,21 @@ export const Readiness = Context.Reference<Effect.Effect<void, Unavailable>>(
   }
 )
 
+/**
+ * Whether the service can do its work, asked now.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const ready: Effect.Effect<void, Unavailable> = Effect.flatMap(
+  Readiness,
+  (readiness) =>
+    Effect.timeoutOrElse(readiness, {
+      duration: "2 seconds",
+      orElse: () => Effect.fail(new Unavailable({ cause: "not ready in time" }))
+    })
+)
+
 /** Where the probes are. */
 export const paths = { "/healthz": "GET", "/readyz": "GET" } as const
 
@@ -34,14 +49,9 @@ export const layer = Layer.mergeAll(
   HttpRouter.add(
     "GET",
     "/readyz",
-    Effect.gen(function*() {
-      yield* (yield* Readiness).pipe(
-        Effect.timeoutOrElse({
-          duration: "2 seconds",
-          orElse: () => Effect.fail(new Unavailable({ cause: "not ready in time" }))
-        })
-      )
-      return HttpServerResponse.jsonUnsafe({ status: "ready" })
-    }).pipe(Effect.catch(errorResponse))
+    ready.pipe(
+      Effect.as(HttpServerResponse.jsonUnsafe({ status: "ready" })),
+      Effect.catch(errorResponse)
+    )
   )
 )

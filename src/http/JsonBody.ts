@@ -21,6 +21,45 @@ export const decoder = <Fields extends Schema.Struct.Fields, A>(
   request: string,
   schema: Schema.Decoder<A> & { readonly fields: Fields }
 ) => {
+  const decode = bytesDecoder(request, schema)
+  return Effect.fnUntraced(function*(httpRequest: HttpServerRequest.HttpServerRequest) {
+    const type = httpRequest.headers["content-type"]
+    if (type !== undefined && !/^application\/json *(;|$)/i.test(type)) {
+      return yield* new Refused({ status: Status.wrongContentType })
+    }
+    return yield* decode(yield* read(request, httpRequest))
+  })
+}
+
+/**
+ * Reads a body to its end, as far as `MaxBodySize` goes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const read = (
+  request: string,
+  httpRequest: HttpServerRequest.HttpServerRequest
+): Effect.Effect<Uint8Array<ArrayBuffer>, InvalidArgument | Refused> =>
+  httpRequest.arrayBuffer.pipe(
+    Effect.map((buffer) => new Uint8Array(buffer)),
+    Effect.mapError(({ reason }) =>
+      reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+        ? new Refused({ status: Status.bodyTooLarge })
+        : new InvalidArgument({ request, rule: "the body could not be read to its end" })
+    )
+  )
+
+/**
+ * As `decoder`, for a body that was read already.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const bytesDecoder = <Fields extends Schema.Struct.Fields, A>(
+  request: string,
+  schema: Schema.Decoder<A> & { readonly fields: Fields }
+) => {
   const decode = Schema.decodeUnknownEffect(schema)
   const names = Object.keys(schema.fields).map((name) => ({ name, snake: snakeCase(name) }))
   const invalid = (field: string | undefined, rule: string) =>
@@ -39,8 +78,11 @@ export const decoder = <Fields extends Schema.Struct.Fields, A>(
     return members
   })
 
-  return Effect.fnUntraced(function*(httpRequest: HttpServerRequest.HttpServerRequest) {
-    const text = yield* readText(httpRequest, invalid)
+  return Effect.fnUntraced(function*(bytes: Uint8Array<ArrayBuffer>) {
+    const text = yield* Effect.try({
+      try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+      catch: () => invalid(undefined, "the body must be UTF-8")
+    })
     const json: unknown = text === "" ? {} : yield* Effect.try({
       try: () => JSON.parse(text),
       catch: () => invalid(undefined, "the body must be JSON")
@@ -52,27 +94,6 @@ export const decoder = <Fields extends Schema.Struct.Fields, A>(
     }))
   })
 }
-
-const readText = Effect.fnUntraced(function*(
-  request: HttpServerRequest.HttpServerRequest,
-  invalid: (field: undefined, rule: string) => InvalidArgument
-) {
-  const type = request.headers["content-type"]
-  if (type !== undefined && !/^application\/json *(;|$)/i.test(type)) {
-    return yield* new Refused({ status: Status.wrongContentType })
-  }
-  const bytes = yield* request.arrayBuffer.pipe(
-    Effect.mapError(({ reason }) =>
-      reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
-        ? new Refused({ status: Status.bodyTooLarge })
-        : invalid(undefined, "the body could not be read to its end")
-    )
-  )
-  return yield* Effect.try({
-    try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
-    catch: () => invalid(undefined, "the body must be UTF-8")
-  })
-})
 
 const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 

@@ -13,7 +13,7 @@ import { Authentication } from "./Authentication.ts"
 export const EmptyMessage = Schema.Record(Schema.String, Schema.Unknown).annotate({ message: "must be an object" })
 
 /** The rule of a choice: at most one of its members. */
-const atMostOneOf = (members: ReadonlyArray<string>) => (body: object) => {
+export const atMostOneOf = (members: ReadonlyArray<string>) => (body: object) => {
   const [first, second] = members.filter((key) => key in body)
   return second === undefined ? undefined : { path: [second], issue: `must not be set together with ${first}` }
 }

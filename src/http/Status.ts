@@ -189,6 +189,30 @@ export const bodyTooLarge = refused(413, 8, "the request body is larger than thi
 export const wrongContentType = refused(415, 3, "the content type must be application/json")
 
 /**
+ * Native gRPC where there are no trailers.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const http2Needed = refused(505, 12, "gRPC needs HTTP/2; gRPC-Web and Connect do not")
+
+/**
+ * No protocol for calls has this content type.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const wrongRpcContentType = refused(415, 3, "the content type must be one of Connect, gRPC or gRPC-Web")
+
+/**
+ * Whose health is asked for is not served here.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const unknownService = refused(404, 5, "no such service")
+
+/**
  * A bug. What it was is in the log and stays there.
  *
  * @category constants

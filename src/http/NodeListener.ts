@@ -1,0 +1,209 @@
+/**
+ * One port for HTTP/1.1 and HTTP/2, in the clear or by TLS, and the way to close it that cuts off nobody who has asked
+ * something.
+ *
+ * In the clear nobody says beforehand which of the two it will be, so the first bytes of a connection decide.
+ */
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Http from "node:http"
+import * as Http2 from "node:http2"
+import * as Https from "node:https"
+import * as Net from "node:net"
+
+/**
+ * In PEM, the certificate with those that it was issued by.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Certificate {
+  readonly certificate: string
+  readonly key: Redacted.Redacted
+}
+
+/** How long a connection without a request stays open once the server is closing: one may be on its way. */
+const patience = "1 second"
+
+/** How long a connection may say nothing before its first request, and between two over HTTP/2, in milliseconds. */
+const silence = { first: 60_000, http2: 300_000 } as const
+
+/**
+ * A server that emits the requests of both protocols, and how to close it. Node's own `close` ends idle connections at once,
+ * with the request that may be arriving on them, and waits forever for a connection that never sent one.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (tls: Certificate | undefined) => {
+  const http1 = tls === undefined ? Http.createServer() : Https.createServer({
+    cert: tls.certificate,
+    key: Redacted.value(tls.key),
+    ALPNProtocols: ["h2", "http/1.1"],
+    handshakeTimeout: silence.first
+  })
+  const http2 = makeHttp2(http1)
+  const unsure = shareConnections(http1, tls === undefined ? "connection" : "secureConnection", http2.server)
+  const answering = trackAnswers(http1)
+  http1.on("clientError", answerMalformed)
+
+  /** Stops listening and ends each connection after its next answer; at the latest after `timeout`. */
+  const drain = Effect.fnUntraced(function*(timeout: Duration.Input) {
+    const closed = yield* Deferred.make<void>()
+    yield* Effect.sync(() => {
+      Net.Server.prototype.close.call(http1, () => Deferred.doneUnsafe(closed, Effect.void))
+      answering.end()
+      http2.announceEnd()
+    })
+    yield* Effect.timeoutOption(Deferred.await(closed), patience)
+    yield* Effect.sync(() => {
+      http1.closeIdleConnections()
+      // Node does not count those among the idle: browsers open connections in advance.
+      for (const socket of unsure) socket.destroy()
+      http2.end()
+    })
+    yield* Effect.timeoutOption(Deferred.await(closed), timeout)
+    yield* Effect.sync(() => {
+      http2.cut()
+      // The second close is Node's own, for its timers.
+      http1.close().closeAllConnections()
+    })
+  })
+
+  return { drain, server: http1 }
+}
+
+/** The HTTP/2 half, which hands its requests to the other's listeners. */
+const makeHttp2 = (http1: Http.Server) => {
+  const server = Http2.createServer({ settings: { maxConcurrentStreams: 1000, maxHeaderListSize: 16_384 } })
+  const sessions = new Set<Http2.ServerHttp2Session>()
+  let isEnding = false
+  const announce = (session: Http2.ServerHttp2Session) => {
+    // The last stream is not fixed yet: a request that is on its way is answered.
+    if (!session.closed) session.goaway(Http2.constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1)
+  }
+  server.on("session", (session) => {
+    sessions.add(session)
+    session.once("close", () => sessions.delete(session))
+    session.setTimeout(silence.http2, () => session.closed ? session.destroy() : session.close())
+    if (isEnding) announce(session)
+  })
+  for (const event of ["request", "checkContinue"] as const) {
+    server.on(event, (request, response) => void http1.emit(event, request, response))
+  }
+  return {
+    server,
+    announceEnd: () => {
+      isEnding = true
+      sessions.forEach(announce)
+    },
+    end: () => sessions.forEach((session) => session.close()),
+    cut: () => sessions.forEach((session) => session.destroy())
+  }
+}
+
+/** Gives each connection to the half that it is for. Returns those of which that is not known yet. */
+const shareConnections = (
+  http1: Http.Server,
+  event: "connection" | "secureConnection",
+  http2: Http2.Http2Server
+): ReadonlySet<Net.Socket> => {
+  const unsure = new Set<Net.Socket>()
+  const handshaking = new Map<string, Net.Socket>()
+  const toHttp1 = http1.listeners(event).at(-1)! as (socket: Net.Socket) => void
+  http1.off(event, toHttp1)
+  if (event === "secureConnection") {
+    http1.prependListener("connection", (socket: Net.Socket) => {
+      const name = nameOf(socket)
+      unsure.add(socket)
+      handshaking.set(name, socket)
+      socket.once("close", () => {
+        unsure.delete(socket)
+        handshaking.delete(name)
+      })
+    })
+  }
+  http1.on(event, (socket: Net.Socket) => {
+    unsure.delete(handshaking.get(nameOf(socket))!)
+    unsure.add(socket)
+    const forget = () => unsure.delete(socket)
+    socket.once("close", forget)
+    whenClear(socket, (isHttp2) => {
+      forget()
+      socket.off("close", forget)
+      if (isHttp2) http2.emit("connection", socket)
+      else toHttp1.call(http1, socket)
+    })
+  })
+  return unsure
+}
+
+const nameOf = ({ remoteAddress, remotePort }: Net.Socket): string => `${remoteAddress} ${remotePort}`
+
+/** What every HTTP/2 connection begins with, and no method of HTTP/1.1. */
+const preface = Buffer.from("PRI ")
+
+/** Waits for the first bytes, and leaves them where they are. */
+const whenClear = (socket: Net.Socket, then: (isHttp2: boolean) => void): void => {
+  let first = Buffer.alloc(0)
+  const destroy = () => void socket.destroy()
+  const look = () => {
+    for (let chunk: Buffer | null; (chunk = socket.read()) !== null;) first = Buffer.concat([first, chunk])
+    const size = Math.min(first.length, preface.length)
+    const isHttp2 = first.subarray(0, size).equals(preface.subarray(0, size))
+    if (size === 0 || (isHttp2 && size < preface.length)) return
+    socket.off("readable", look)
+    socket.off("error", destroy)
+    socket.off("end", destroy)
+    socket.setTimeout(0)
+    socket.off("timeout", destroy)
+    socket.unshift(first)
+    then(isHttp2)
+  }
+  socket.on("error", destroy)
+  socket.on("end", destroy)
+  socket.setTimeout(silence.first, destroy)
+  socket.on("readable", look)
+}
+
+/** Keeps the answer to the last request of each connection over HTTP/1.1. */
+const trackAnswers = (server: Http.Server) => {
+  const answers = new Map<Net.Socket, Http.ServerResponse>()
+  const answering = ({ httpVersionMajor, socket }: Http.IncomingMessage, response: Http.ServerResponse) => {
+    if (httpVersionMajor !== 1) return
+    const earlier = answers.get(socket)
+    if (!server.listening) {
+      // Of pipelined requests only the last answer ends the connection.
+      if (earlier !== undefined) earlier.shouldKeepAlive = true
+      response.shouldKeepAlive = false
+    }
+    if (earlier === undefined) socket.once("close", () => answers.delete(socket))
+    answers.set(socket, response)
+  }
+  server.prependListener("request", answering)
+  server.prependListener("checkContinue", answering)
+  return {
+    end: () => {
+      for (const response of answers.values()) response.shouldKeepAlive = false
+    }
+  }
+}
+
+/** What Node cannot parse as HTTP never reaches a route. */
+const answerMalformed = (error: NodeJS.ErrnoException, socket: Net.Socket): void => {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, reason, message] = error.code === "HPE_HEADER_OVERFLOW"
+    ? [431, "Request Header Fields Too Large", "the request's headers are too large"]
+    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+    ? [408, "Request Timeout", "the request did not arrive in time"]
+    : [400, "Bad Request", "the request is not HTTP"]
+  const body = JSON.stringify({ code: 3, message })
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
+  )
+}
