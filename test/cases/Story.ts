@@ -70,6 +70,8 @@ export interface Story {
   readonly given: ReadonlyArray<Step>
   readonly call: Call
   readonly outcome: Outcome
+  /** The only encoding that can say it, where there is but one. */
+  readonly encoding?: "JSON"
 }
 
 export const setReturned: Step = { step: "set", number: first, option: { returnCode: {} } }
