@@ -115,7 +115,7 @@ export const layerLocalOnly = HttpRouter.use((router) =>
     Effect.flatMap(
       HttpServerRequest.HttpServerRequest,
       ({ headers }) =>
-        /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(headers["host"] ?? "") &&
+        /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(headers["host"] ?? headers[":authority"] ?? "") &&
           !Object.keys(headers).some(isForwarding)
           ? effect
           : Effect.succeed(misdirected)

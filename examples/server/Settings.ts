@@ -8,6 +8,7 @@ import { Config, Context, Duration, Effect, Layer, type LogLevel, Option, type R
 import { type CodeGenerator, Limits, PhoneNumber } from "effect-user-phone"
 import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
 import { resolve } from "node:path"
+import * as HttpSettings from "./HttpSettings.ts"
 import * as LimitSettings from "./LimitSettings.ts"
 import { deploymentSettings, environment, makeReader, WrongSettings } from "./SettingsReader.ts"
 import * as SmsSettings from "./SmsSettings.ts"
@@ -21,8 +22,7 @@ export interface Deployment {
 }
 
 export class Settings extends Context.Service<Settings, {
-  readonly host: string
-  readonly port: number
+  readonly http: HttpSettings.HttpSettings
   readonly users: "registered" | "from-token"
   readonly codePreset: keyof typeof CodeGenerator.presets
   readonly phonePolicy: PhoneNumber.PhonePolicy
@@ -55,16 +55,14 @@ const isProduction = Effect.map(
 )
 
 const read = Effect.gen(function*() {
-  const { optional, problems, required, together } = makeReader()
+  const reader = makeReader()
+  const { optional, problems, required } = reader
   const production = yield* isProduction
   const declared = (yield* optional("DEVELOPMENT", Config.Literal("1", "DEVELOPMENT"))) === "1"
   if (declared && production) problems.push("DEVELOPMENT must not be set where NODE_ENV is production")
   const development = !production && deploymentSettings.every((name) => declared && name === "DATABASE_URL")
 
-  const host = (yield* optional("HOST", Config.String("HOST"))) ?? "127.0.0.1"
-  if (development && !["127.0.0.1", "localhost", "::1"].includes(host)) {
-    problems.push("HOST must be a loopback address in development mode, which accepts tokens that anyone can read")
-  }
+  const http = yield* HttpSettings.read(reader, development)
   const region = yield* optional("PHONE_DEFAULT_REGION", Config.String("PHONE_DEFAULT_REGION"))
   if (region !== undefined && !PhoneNumber.isRegion(region)) {
     problems.push(`PHONE_DEFAULT_REGION is wrong: ${regionRule}`)
@@ -84,8 +82,7 @@ const read = Effect.gen(function*() {
   if (grace === undefined) problems.push("RESEND_GRACE is wrong: a duration such as 60s, or 0s for none")
 
   const common = {
-    host,
-    port: (yield* optional("PORT", PortOrAny)) ?? 8080,
+    http,
     users: (yield* optional("USERS", Config.Literals(["registered", "from-token"], "USERS"))) ?? "registered",
     codePreset: (yield* optional("CODE_PRESET", Config.Literals(["digits6", "zitadel"], "CODE_PRESET"))) ?? "digits6",
     phonePolicy: {
@@ -98,7 +95,6 @@ const read = Effect.gen(function*() {
     logLevel: (yield* optional("LOG_LEVEL", Config.LogLevel("LOG_LEVEL"))) ?? "Info"
   } as const
 
-  const reader = { optional, problems, required, together }
   if (development) {
     yield* optional("DATABASE_URL", PostgresUrl)
     const sms = yield* SmsSettings.read(reader, { codePreset: common.codePreset, development, production })
@@ -140,14 +136,6 @@ const read = Effect.gen(function*() {
     deployment: { issuer, audience, jwksUrl, keys }
   })
 })
-
-/** 0 takes any free port. */
-const PortOrAny = Config.schema(
-  Schema.NumberFromString.check(
-    Schema.makeFilter((port) => (Number.isInteger(port) && port >= 0 && port <= 65_535) || "a port from 0 to 65535")
-  ),
-  "PORT"
-)
 
 const PostgresUrl = Config.schema(
   Schema.RedactedFromValue(

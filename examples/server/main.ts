@@ -19,6 +19,8 @@ import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
 import * as JoseTokenVerifier from "effect-user-phone/adapters/JoseTokenVerifier"
 import { Health, Routes, SmsReceiptRoutes } from "effect-user-phone/http"
 import * as NodeServer from "effect-user-phone/http/NodeServer"
+import * as RpcRoutes from "effect-user-phone/http/RpcRoutes"
+import * as RpcStandard from "effect-user-phone/http/RpcStandard"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
 import * as Database from "./Database.ts"
@@ -35,7 +37,7 @@ const layerReadiness = Layer.effect(
 )
 
 const server = Effect.gen(function*() {
-  const { codePreset, deployment, host, limits, phonePolicy, port, resendGrace, sms, users } = yield* Settings.Settings
+  const { codePreset, deployment, http, limits, phonePolicy, resendGrace, sms, users } = yield* Settings.Settings
   const { dataDirectory } = yield* Settings.DatabaseSettings
   const secrets = deployment === undefined ? yield* Development.secrets(dataDirectory) : undefined
 
@@ -62,16 +64,19 @@ const server = Effect.gen(function*() {
 
   const routes = Layer.mergeAll(
     Routes.layer,
+    RpcRoutes.layer,
+    RpcStandard.layer,
     sms.takesReceipts ? SmsReceiptRoutes.layer : Layer.empty,
     deployment === undefined ? Development.layerLocalOnly : Layer.empty
   )
-  const layerServer = Layer.merge(NodeServer.serve(routes, { host, port }), SmsDelivery.layer(sms.delivery)).pipe(
+  const layerServer = Layer.merge(NodeServer.serve(routes, http), SmsDelivery.layer(sms.delivery)).pipe(
     Layer.provide(Layer.merge(Operations.layer, SmsReceipts.layer)),
     Layer.provide(layerPorts)
   )
 
   const announce = Effect.gen(function*() {
-    const url = HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
+    const address = HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
+    const url = http.tls === undefined ? address : address.replace("http:", "https:")
     if (sms.testNumbers > 0) {
       yield* Effect.logWarning(`TEST_NUMBERS: ${sms.testNumbers} numbers have a code that is always the same`)
     }

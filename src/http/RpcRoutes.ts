@@ -68,13 +68,15 @@ const serve = (handler: Handler) => {
     const query = request.method === "GET" ? RpcQuery.parse(request.url, handler.method.input.name) : undefined
     const headers = headersOf(request, query)
     const format = RpcEnvelope.formatOf(headers.get("content-type") ?? "")
-    const sendTrailers = format.native ? (yield* Trailers)(request) : undefined
-    if (format.native && sendTrailers === undefined) return statusResponse(Status.http2Needed)
+    const trailers = (yield* Trailers)(request)
+    if (format.native && trailers === undefined) return statusResponse(Status.http2Needed)
+    const sendTrailers = format.native ? trailers : undefined
 
     const call = RpcCall.make(yield* Effect.context<never>())
     const body = bodyOf({ request, query, headers, format, call })
     const answer = yield* ask(handler, {
-      httpVersion: format.native ? "2.0" : "1.1",
+      // Where there are trailers, requests and answers can also flow at once.
+      httpVersion: trailers === undefined ? "1.1" : "2.0",
       method: "POST",
       url: new URL(handler.requestPath, "http://localhost").href,
       header: headers,

@@ -36,22 +36,6 @@ const answers = (databaseUrl: string) =>
     return Effect.sync(() => socket.destroy())
   })
 
-/** A folder with what does a `curl` like the printed one, for machines without it. */
-const curl = Effect.map(Servers.temporaryDirectory, (folder) => {
-  const program = `#!/usr/bin/env node
-    const { parseArgs } = require("node:util")
-    const option = (short) => ({ type: "string", short, multiple: true })
-    const { positionals: [url], values } = parseArgs({
-      allowPositionals: true,
-      options: { X: option("X"), H: option("H"), d: option("d"), w: option("w"), s: { type: "boolean", short: "s" } }
-    })
-    const headers = Object.fromEntries(values.H.map((header) => header.split(": ")))
-    fetch(url, { method: values.X[0], headers, body: values.d[0] }).then(async (response) =>
-      process.stdout.write(await response.text() + values.w[0].replace("%{http_code}", response.status)))`
-  Fs.writeFileSync(join(folder, "curl"), program, { mode: 0o755 })
-  return folder
-})
-
 describe("The server in development mode", () => {
   it.live("prints what works as it is printed, and keeps what it is told", () =>
     Effect.gen(function*() {
@@ -59,7 +43,7 @@ describe("The server in development mode", () => {
 
       const { status, stdout } = spawnSync("sh", ["-c", `${curlIn(first.output())} -s -w ' %{http_code}'`], {
         encoding: "utf8",
-        env: { ...process.env, PATH: `${process.env["PATH"]}:${yield* curl}` }
+        env: { ...process.env, PATH: `${process.env["PATH"]}:${yield* Servers.curl}` }
       })
       assert.strictEqual(status, 0)
       const [, json = "", httpStatus] = /^(.*) (\d+)$/s.exec(stdout)!

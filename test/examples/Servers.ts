@@ -34,6 +34,22 @@ export const temporaryDirectory = Effect.acquireRelease(
   (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
 )
 
+/** A folder with what does a `curl` like the printed one, for machines without it. */
+export const curl = Effect.map(temporaryDirectory, (folder) => {
+  const program = `#!/usr/bin/env node
+    const { parseArgs } = require("node:util")
+    const option = (short) => ({ type: "string", short, multiple: true })
+    const { positionals: [url], values } = parseArgs({
+      allowPositionals: true,
+      options: { X: option("X"), H: option("H"), d: option("d"), w: option("w"), s: { type: "boolean", short: "s" } }
+    })
+    const headers = Object.fromEntries(values.H.map((header) => header.split(": ")))
+    fetch(url, { method: values.X[0], headers, body: values.d[0] }).then(async (response) =>
+      process.stdout.write(await response.text() + (values.w?.[0] ?? "").replace("%{http_code}", response.status)))`
+  Fs.writeFileSync(join(folder, "curl"), program, { mode: 0o755 })
+  return folder
+})
+
 /** Ends a server with a signal; the exit code, or null when the signal killed it. */
 export const end = (server: ServerProcess, signal: NodeJS.Signals) =>
   Effect.promise(() => {
