@@ -3,6 +3,7 @@
  */
 export * as Authentication from "./Authentication.ts"
 export * as BearerAuthentication from "./BearerAuthentication.ts"
+export * as Cors from "./Cors.ts"
 export * as ErrorResponse from "./ErrorResponse.ts"
 export * as Fallback from "./Fallback.ts"
 export * as Health from "./Health.ts"
