@@ -1,7 +1,8 @@
 /**
  * The settings of the listener: where, with which certificate, for which web pages.
  */
-import { Config, Effect, Redacted, Schema } from "effect"
+import { Config, Effect, Redacted, Result, Schema } from "effect"
+import { Cors } from "effect-user-phone/http"
 import type { Certificate } from "effect-user-phone/http/NodeListener"
 import { createPrivateKey, X509Certificate } from "node:crypto"
 import * as Fs from "node:fs"
@@ -12,6 +13,8 @@ export interface HttpSettings {
   readonly port: number
   /** Undefined for a listener in the clear. */
   readonly tls: Certificate | undefined
+  /** The web pages that may call. */
+  readonly origins: ReadonlyArray<string>
 }
 
 export const read = Effect.fnUntraced(function*(reader: Reader, development: boolean) {
@@ -21,8 +24,22 @@ export const read = Effect.fnUntraced(function*(reader: Reader, development: boo
     problems.push("HOST must be a loopback address in development mode, which accepts tokens that anyone can read")
   }
   const port = (yield* optional("PORT", PortOrAny)) ?? 8080
-  const settings: HttpSettings = { host, port, tls: yield* readTls(reader) }
+  const tls = yield* readTls(reader)
+  const settings: HttpSettings = { host, port, tls, origins: yield* readOrigins(reader) }
   return settings
+})
+
+const readOrigins = Effect.fnUntraced(function*({ optional, problems }: Reader) {
+  const text = yield* optional("CORS_ORIGINS", Config.String("CORS_ORIGINS"))
+  const origins = text === undefined ? [] : text.split(",").map((origin) => origin.trim())
+  const results = yield* Effect.forEach(origins, (origin) => Effect.result(Cors.check(origin)))
+  results.forEach((result, index) => {
+    if (Result.isSuccess(result)) return
+    problems.push(
+      `CORS_ORIGINS is wrong: entry ${index + 1} must be an origin as browsers write it, such as https://app.example`
+    )
+  })
+  return origins
 })
 
 /** Both files or none, and each the other's. */

@@ -17,7 +17,7 @@ import {
 } from "effect-user-phone"
 import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
 import * as JoseTokenVerifier from "effect-user-phone/adapters/JoseTokenVerifier"
-import { Health, Routes, SmsReceiptRoutes } from "effect-user-phone/http"
+import { Cors, Health, Routes, SmsReceiptRoutes } from "effect-user-phone/http"
 import * as NodeServer from "effect-user-phone/http/NodeServer"
 import * as RpcRoutes from "effect-user-phone/http/RpcRoutes"
 import * as RpcStandard from "effect-user-phone/http/RpcStandard"
@@ -66,6 +66,7 @@ const server = Effect.gen(function*() {
     Routes.layer,
     RpcRoutes.layer,
     RpcStandard.layer,
+    Cors.layer(http),
     sms.takesReceipts ? SmsReceiptRoutes.layer : Layer.empty,
     deployment === undefined ? Development.layerLocalOnly : Layer.empty
   )

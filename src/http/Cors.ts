@@ -101,7 +101,13 @@ export const layer = ({ origins }: CorsOptions): Layer.Layer<never, OriginRefuse
     if (origins.length > 0) yield* router.addGlobalMiddleware(admitting(new Set(origins)))
   }))
 
-const check = (origin: string): Effect.Effect<void, OriginRefused> => {
+/**
+ * Fails for an origin that the layer refuses.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const check = (origin: string): Effect.Effect<void, OriginRefused> => {
   const refuse = (rule: string) => Effect.fail(new OriginRefused({ origin, rule }))
   if (origin.includes("*")) return refuse("is a pattern: name each origin")
   const url = URL.canParse(origin) ? new URL(origin) : undefined
