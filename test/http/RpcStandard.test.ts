@@ -1,0 +1,151 @@
+/** gRPC's standard services, by gRPC's own client: health says what `/readyz` says, reflection what there is to call. */
+import { assert, layer } from "@effect/vitest"
+import * as Grpc from "@grpc/grpc-js"
+import { Effect, Layer } from "effect"
+import { HttpServer } from "effect/http"
+import { Errors } from "../../src/core/index.ts"
+import { Health } from "../../src/http/index.ts"
+import * as NodeServer from "../../src/http/NodeServer.ts"
+import * as RpcStandard from "../../src/http/RpcStandard.ts"
+import { methodOf } from "../fixtures/Protobuf.ts"
+
+/** How ready the service is from now on. */
+let readiness: Effect.Effect<void, Errors.Unavailable> = Effect.void
+
+const layerServer = NodeServer.serve(Layer.merge(RpcStandard.layer, Health.layer), { host: "127.0.0.1", port: 0 }).pipe(
+  Layer.provide(Layer.succeed(Health.Readiness, Effect.suspend(() => readiness)))
+)
+
+const url = Effect.map(HttpServer.HttpServer, ({ address }) => HttpServer.formatAddress(address))
+
+const client = Effect.acquireRelease(
+  Effect.map(url, (url) => new Grpc.Client(new URL(url).host, Grpc.credentials.createInsecure())),
+  (client) => Effect.sync(() => client.close())
+)
+
+const check = Effect.fnUntraced(function*(service: string) {
+  const { path, requestSerialize, responseDeserialize } = methodOf("grpc.health.v1.Health", "Check")
+  const caller = yield* client
+  return yield* Effect.callback<{ readonly code: number; readonly status: string | undefined }>((resume) => {
+    caller.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      { service },
+      (error, response: any) => resume(Effect.succeed({ code: error?.code ?? 0, status: response?.status }))
+    )
+  })
+})
+
+const reflect = Effect.fnUntraced(function*(...questions: ReadonlyArray<object>) {
+  const { path, requestSerialize, responseDeserialize } = methodOf(
+    "grpc.reflection.v1.ServerReflection",
+    "ServerReflectionInfo"
+  )
+  const caller = yield* client
+  return yield* Effect.callback<ReadonlyArray<any>>((resume) => {
+    const call = caller.makeBidiStreamRequest(path, requestSerialize, responseDeserialize)
+    const answers: Array<any> = []
+    const ask = () => answers.length < questions.length ? call.write(questions[answers.length]!) : call.end()
+    // Each question after the answer to the one before, on one stream.
+    call.on("data", (answer) => {
+      answers.push(answer)
+      ask()
+    })
+    call.on("error", (error) => resume(Effect.die(error)))
+    call.on("end", () => resume(Effect.succeed(answers)))
+    ask()
+  })
+})
+
+const services = [
+  "zitadel.user.v2.UserService",
+  "zitadel.user.v2beta.UserService",
+  "effectuserphone.v1.PhoneService",
+  "grpc.health.v1.Health",
+  "grpc.reflection.v1.ServerReflection"
+]
+
+layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's standard services", (it) => {
+  it.effect("health says what /readyz says, for the server and for each service", () =>
+    Effect.gen(function*() {
+      const readyz = Effect.flatMap(url, (url) => Effect.promise(() => fetch(`${url}/readyz`)))
+      for (
+        const [state, httpStatus, status] of [
+          [Effect.void, 200, undefined],
+          [Effect.fail(new Errors.Unavailable({ cause: "test" })), 503, "NOT_SERVING"],
+          [Effect.void, 200, undefined]
+        ] as const
+      ) {
+        readiness = state
+        assert.strictEqual((yield* readyz).status, httpStatus)
+        for (const service of ["", ...services]) {
+          const answer = yield* check(service)
+          assert.deepStrictEqual(answer, { code: 0, status: status ?? "SERVING" }, service)
+        }
+      }
+    }))
+
+  it.effect("health does not know what is not served, and cannot be watched", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* check("zitadel.user.v3.UserService"), {
+        code: Grpc.status.NOT_FOUND,
+        status: undefined
+      })
+      const { path, requestSerialize, responseDeserialize } = methodOf("grpc.health.v1.Health", "Watch")
+      const caller = yield* client
+      const code = yield* Effect.callback<number>((resume) => {
+        caller.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {})
+          .on("data", () => {})
+          .on("error", (error: Grpc.ServiceError) => resume(Effect.succeed(error.code)))
+      })
+      assert.strictEqual(code, Grpc.status.UNIMPLEMENTED)
+    }))
+
+  it.effect("reflection lists the services, and describes them with all that they import", () =>
+    Effect.gen(function*() {
+      const [list] = yield* reflect({ listServices: "" })
+      assert.deepStrictEqual(list.listServicesResponse.service.map(({ name }: { name: string }) => name), services)
+
+      const symbols = [
+        ...services,
+        "zitadel.user.v2.UserService.SetPhone",
+        "zitadel.user.v2.SetPhoneRequest",
+        "effectuserphone.v1.PendingCode",
+        "zitadel.v1.ErrorDetail",
+        "google.rpc.RetryInfo",
+        "google.rpc.BadRequest.FieldViolation",
+        "grpc.health.v1.HealthCheckResponse.ServingStatus"
+      ]
+      const answers = yield* reflect(...symbols.map((fileContainingSymbol) => ({ fileContainingSymbol })))
+      assert.lengthOf(answers, symbols.length)
+      answers.forEach(({ fileDescriptorResponse, originalRequest }, index) => {
+        assert.strictEqual(originalRequest.fileContainingSymbol, symbols[index])
+        const [first] = fileDescriptorResponse.fileDescriptorProto
+        assert.include(Buffer.from(first).toString("latin1"), symbols[index]!.split(".").at(-1)!)
+      })
+      const [setPhone] = yield* reflect({ fileByFilename: "zitadel/user/v2/user_service.proto" })
+      const files = setPhone.fileDescriptorResponse.fileDescriptorProto.map((file: Uint8Array) =>
+        /[\w/]+\.proto/.exec(Buffer.from(file).toString("latin1"))![0]
+      )
+      assert.includeMembers(files, [
+        "zitadel/user/v2/user_service.proto",
+        "zitadel/object/v2/object.proto",
+        "google/protobuf/timestamp.proto"
+      ])
+    }))
+
+  it.effect("reflection says what there is none of", () =>
+    Effect.gen(function*() {
+      const answers = yield* reflect(
+        { fileByFilename: "zitadel/user/v2/email.proto" },
+        { fileContainingSymbol: "zitadel.user.v2.UserService.SetEmail" },
+        { fileContainingExtension: { containingType: "zitadel.user.v2.SetPhoneRequest", extensionNumber: 1 } },
+        {},
+        { allExtensionNumbersOfType: "zitadel.user.v2.SetPhoneRequest" }
+      )
+      const codes = answers.map(({ errorResponse }) => errorResponse?.errorCode)
+      assert.deepStrictEqual(codes, [5, 5, 5, 3, undefined])
+      assert.strictEqual(answers[4].allExtensionNumbersResponse.baseTypeName, "zitadel.user.v2.SetPhoneRequest")
+    }))
+})
