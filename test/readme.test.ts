@@ -23,7 +23,16 @@ describe("the README", () => {
     }
   })
 
-  for (const page of ["README.md", "CONTRIBUTING.md", "docs/server.md", "docs/security.md", "docs/sms-texts.md"]) {
+  for (
+    const page of [
+      "README.md",
+      "CONTRIBUTING.md",
+      "docs/server.md",
+      "docs/security.md",
+      "docs/sms-texts.md",
+      "docs/grpc.md"
+    ]
+  ) {
     it(`and its pages link to what exists: ${page}`, () => {
       const text = readFileSync(join(root, page), "utf8")
       for (const [, link] of text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {

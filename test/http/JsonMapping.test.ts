@@ -63,7 +63,12 @@ const taken: ReadonlyArray<readonly [name: string, members: string, code: "retur
 
 const refused: ReadonlyArray<readonly [name: string, members: string, field: string, rule: string]> = [
   ["two of a choice", `${phone},"sendCode":{},"returnCode":{}`, "returnCode", "must not be set together"],
-  ["two of a choice, one of them false", `${phone},"returnCode":{},"is_verified":false`, "isVerified", "must not be set together"],
+  [
+    "two of a choice, one of them false",
+    `${phone},"returnCode":{},"is_verified":false`,
+    "isVerified",
+    "must not be set together"
+  ],
   ["one member in two spellings", `${phone},"return_code":{},"returnCode":{}`, "returnCode", "at once"],
   ["a number that is a number", `"phone":41791112233`, "phone", "must be a string"],
   ["a number that is null", `"phone":null`, "phone", "length"],
