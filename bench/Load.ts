@@ -1,0 +1,95 @@
+/**
+ * HTTP/1.1 requests from raw sockets, so that the load costs less than what it loads. Answers have to be 200 and of a known
+ * length; anything else ends the run.
+ */
+import * as Net from "node:net"
+
+export interface Load {
+  readonly url: string
+  /** The requests, one after the other, as bytes. */
+  readonly next: () => Buffer
+}
+
+/** A request as bytes. */
+export const post = (url: string, path: string, headers: Readonly<Record<string, string>>, body: string): Buffer => {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("")
+  const length = Buffer.byteLength(body)
+  return Buffer.from(
+    `POST ${path} HTTP/1.1\r\nhost: ${
+      new URL(url).host
+    }\r\n${lines}content-type: application/json\r\ncontent-length: ${length}\r\n\r\n${body}`
+  )
+}
+
+/** One connection, with one request at a time. */
+const connect = (url: string) =>
+  new Promise<{ readonly send: (request: Buffer) => Promise<void>; readonly close: () => void }>((opened, refused) => {
+    const { hostname, port } = new URL(url)
+    const socket = Net.connect({ host: hostname, port: Number(port), noDelay: true })
+    let received = ""
+    let waiting: { readonly done: () => void; readonly failed: (error: Error) => void } | undefined
+    const fail = (error: Error) => {
+      refused(error)
+      waiting?.failed(error)
+      waiting = undefined
+    }
+    socket.once("connect", () =>
+      opened({
+        send: (request) =>
+          new Promise((done, failed) => {
+            waiting = { done, failed }
+            socket.write(request)
+          }),
+        close: () => socket.destroy()
+      }))
+    socket.on("error", fail)
+    socket.on("close", () => fail(new Error("the connection was closed")))
+    socket.on("data", (chunk) => {
+      received += chunk.toString("latin1")
+      const head = received.indexOf("\r\n\r\n")
+      if (head < 0) return
+      const length = /\r\ncontent-length: *(\d+)/i.exec(received.slice(0, head))?.[1]
+      if (length === undefined) return fail(new Error(`no content-length: ${received.slice(0, head)}`))
+      if (received.length < head + 4 + Number(length)) return
+      const answer = received
+      received = ""
+      const { done, failed } = waiting!
+      waiting = undefined
+      if (answer.startsWith("HTTP/1.1 200 ")) done()
+      else failed(new Error(`refused: ${answer}`))
+    })
+  })
+
+export interface Result {
+  /** Requests per second. */
+  readonly rate: number
+  /** How long each request took, in milliseconds, in ascending order. */
+  readonly latencies: Float64Array
+}
+
+/** So many connections, each of which sends its next request when it has the answer to its last one. */
+export const closedLoop = async (
+  { next, url }: Load,
+  { calls, connections }: { readonly calls: number; readonly connections: number }
+): Promise<Result> => {
+  const sockets = await Promise.all(Array.from({ length: connections }, () => connect(url)))
+  const latencies = new Float64Array(calls)
+  let at = 0
+  const begin = performance.now()
+  await Promise.all(sockets.map(async ({ send }) => {
+    while (at < calls) {
+      const index = at++
+      const request = next()
+      const sent = performance.now()
+      await send(request)
+      latencies[index] = performance.now() - sent
+    }
+  }))
+  const seconds = (performance.now() - begin) / 1000
+  for (const { close } of sockets) close()
+  return { rate: calls / seconds, latencies: latencies.toSorted() }
+}
+
+/** The value that this share of the ascending values does not exceed. */
+export const quantile = (ascending: Float64Array, share: number): number =>
+  ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))]!
