@@ -4,9 +4,9 @@
  */
 import { createHmac, randomBytes, randomInt } from "node:crypto"
 import { createServer } from "node:http"
-import pg from "pg"
+import { Pool } from "pg"
 
-const pool = new pg.Pool({
+const pool = new Pool({
   connectionString: process.env.DATABASE_URL,
   max: Number(process.env.POOL ?? 16)
 })
