@@ -33,7 +33,7 @@ export interface TokenOptions {
 
 /**
  * Tokens signed by an issuer whose public keys are at `jwksUrl`. Keys are cached, and fetched again when a token names one
- * that is not known.
+ * that is not known. A token that was found good is taken for good for a minute, unless it expires before.
  *
  * @category layers
  * @since 0.1.0
@@ -64,21 +64,22 @@ const asymmetric = ["EdDSA", "Ed25519", "ES256", "ES384", "ES512", "PS256", "PS3
 const make = (
   { audience, grantsClaim = "grants", issuer, organizationClaim = "org" }: TokenOptions,
   check: (token: string, checks: JWTVerifyOptions) => Promise<JWTVerifyResult>
-): TokenVerifier["Service"] => ({
-  verify: Effect.fn("JoseTokenVerifier.verify")(function*(token) {
-    const currentDate = DateTime.toDateUtc(yield* DateTime.now)
+): TokenVerifier["Service"] => {
+  const remembered = new Map<string, { readonly actor: Actor.Actor["Service"]; readonly until: number }>()
+
+  const verify = Effect.fnUntraced(function*(token: string, now: DateTime.Utc) {
     const { payload } = yield* Effect.tryPromise({
       try: () =>
-        check(Redacted.value(token), {
+        check(token, {
           issuer,
           audience,
-          currentDate,
+          currentDate: DateTime.toDateUtc(now),
           clockTolerance: 2,
           requiredClaims: ["sub", "exp", organizationClaim]
         }),
       catch: failure
     })
-    return yield* decodeClaims({
+    const actor = yield* decodeClaims({
       userId: payload.sub,
       organization: payload[organizationClaim],
       grants: payload[grantsClaim]
@@ -86,8 +87,29 @@ const make = (
       Effect.map(actorOf),
       Effect.mapError(() => new Unauthenticated({ reason: "TokenInvalid" }))
     )
+    return { actor, until: Math.min(payload.exp! * 1000, now.epochMilliseconds + memory) }
   })
-})
+
+  return {
+    verify: Effect.fn("JoseTokenVerifier.verify")(function*(redacted) {
+      const token = Redacted.value(redacted)
+      const now = yield* DateTime.now
+      const known = remembered.get(token)
+      if (known !== undefined && now.epochMilliseconds < known.until) return known.actor
+      const verified = yield* verify(token, now)
+      if (remembered.size >= rememberedTokens) remembered.clear()
+      if (token.length <= rememberedLength) remembered.set(token, verified)
+      return verified.actor
+    })
+  }
+}
+
+/** How long a good token is not looked at again, in milliseconds: so late a key that was withdrawn is missed at most. */
+const memory = 60_000
+
+/** How many tokens a process remembers, and up to which length: a few megabytes of them. */
+const rememberedTokens = 4096
+const rememberedLength = 4096
 
 /** Whether the token is at fault, or the issuer cannot be reached. */
 const failure = (error: unknown): Unauthenticated | Unavailable =>

@@ -1,6 +1,7 @@
 /** Tokens: whose they are, which are refused, and an issuer that does not answer. */
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -62,6 +63,33 @@ describe("JoseTokenVerifier with a secret", () => {
       yield* verify(yield* sign({ secondsLeft: -1 }))
       assert.strictEqual((yield* Effect.flip(verify(yield* sign({ secondsLeft: -2 }))))._tag, "Unauthenticated")
     }).pipe(Effect.provide(shared)))
+
+  it.effect("takes a good token for good for a minute, unless it expires before", () =>
+    Effect.gen(function*() {
+      const own = new Uint8Array(secret)
+      const verifier = yield* Effect.provide(
+        TokenVerifier.TokenVerifier,
+        JoseTokenVerifier.layerSecret({ issuer, audience, secret: Redacted.make(own) })
+      )
+      const check = (token: string) => Effect.result(verifier.verify(Redacted.make(token)))
+      const [good, short] = [yield* sign({ secondsLeft: 600 }), yield* sign({ secondsLeft: 20 })]
+      const long = yield* sign({ secondsLeft: 600, claims: { extra: "x".repeat(5000) } })
+      for (const token of [good, short, long]) assert.strictEqual((yield* check(token))._tag, "Success")
+
+      // The key is withdrawn.
+      own.fill(0)
+      assert.strictEqual((yield* check(good))._tag, "Success")
+      assert.strictEqual((yield* check(`${good.slice(0, -5)}AAAAA`))._tag, "Failure")
+      assert.strictEqual((yield* check(long))._tag, "Failure")
+      yield* TestClock.adjust("19 seconds")
+      assert.strictEqual((yield* check(short))._tag, "Success")
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* check(short))._tag, "Failure")
+      yield* TestClock.adjust("39 seconds")
+      assert.strictEqual((yield* check(good))._tag, "Success")
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* check(good))._tag, "Failure")
+    }))
 
   const refused: ReadonlyArray<readonly [string, Choices]> = [
     ["another issuer", { claims: { iss: "https://other.example" } }],
