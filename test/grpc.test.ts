@@ -31,7 +31,10 @@ it.live("docs/grpc.md prints commands and programs that work as they are printed
     // For npx; as it would be in a clone.
     symlinkSync(join(root, "node_modules"), join(directory, "node_modules"))
     const { tokens, url } = yield* Servers.start(join(directory, ".data"))
-    const tools = `${process.env["PATH"]}:${yield* Servers.curl}`
+    // For machines that have npm and nothing else.
+    const standIns = yield* Servers.curl
+    writeFileSync(join(standIns, "npx"), "#!/bin/sh\nexec npm exec -- \"$@\"\n", { mode: 0o755 })
+    const tools = `${process.env["PATH"]}:${standIns}`
 
     const [commands, ...moreCommands] = blocks("sh")
     assert.deepStrictEqual(moreCommands, [])
