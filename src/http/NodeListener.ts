@@ -133,8 +133,12 @@ const shareConnections = (
     whenClear(socket, (isHttp2) => {
       forget()
       socket.off("close", forget)
-      if (isHttp2) http2.emit("connection", socket)
-      else toHttp1.call(http1, socket)
+      if (isHttp2) {
+        // As sockets of Node's own HTTP/2 servers are. One of HTTP/1.1 stays half open when the client has gone, and so would
+        // its streams, with all that works for them.
+        socket.allowHalfOpen = false
+        http2.emit("connection", socket)
+      } else toHttp1.call(http1, socket)
     })
   })
   return unsure
