@@ -91,7 +91,10 @@ const makeHttp2 = (http1: Http.Server) => {
     if (isEnding) announce(session)
   })
   for (const event of ["request", "checkContinue"] as const) {
-    server.on(event, (request, response) => void http1.emit(event, request, response))
+    server.on(event, (request, response) => {
+      response.stream.once("wantTrailers", () => void setImmediate(endAnswered, response.stream))
+      http1.emit(event, request, response)
+    })
   }
   return {
     server,
@@ -102,6 +105,14 @@ const makeHttp2 = (http1: Http.Server) => {
     end: () => sessions.forEach((session) => session.close()),
     cut: () => sessions.forEach((session) => session.destroy())
   }
+}
+
+/**
+ * Ends a stream that was answered whole before its request was, as Node does only where it was not read at all: it would stay
+ * open for as long as the client likes, also when the server stops.
+ */
+const endAnswered = (stream: Http2.ServerHttp2Stream): void => {
+  if (!stream.closed && stream.state.remoteClose === 0) stream.close(Http2.constants.NGHTTP2_NO_ERROR)
 }
 
 /** Gives each connection to the half that it is for. Returns those of which that is not known yet. */
