@@ -1,6 +1,6 @@
 /**
  * What a good engineer writes by hand for SetPhone: node:http and node-postgres, one prepared statement for the whole change
- * (user, two events, and the message where one is sent). No token, no limits, no checks but that there is a number.
+ * (user, two events, message). No token, no limits, no checks but that there is a number.
  */
 import { createHmac, randomBytes, randomInt } from "node:crypto"
 import { createServer } from "node:http"
@@ -36,7 +36,7 @@ const change = `
     SELECT id, sequence - 1, 'user.human.phone.changed', $2, changed_at FROM changed
     UNION ALL SELECT id, sequence, 'user.human.phone.code.added', NULL, changed_at FROM changed
   ), queued AS (
-    INSERT INTO outbox (user_id, body, due_at) SELECT id, $4::bytea, changed_at FROM changed WHERE $4::bytea IS NOT NULL
+    INSERT INTO outbox (user_id, body, due_at) SELECT id, $4, changed_at FROM changed
   )
   SELECT sequence, changed_at, organization FROM changed`
 
@@ -56,7 +56,7 @@ const server = createServer((request, response) => {
       const { phone, returnCode } = JSON.parse(Buffer.concat(chunks).toString())
       const code = String(randomInt(1_000_000)).padStart(6, "0")
       const digest = createHmac("sha256", key).update(code).digest()
-      const message = returnCode === undefined ? Buffer.from(`${phone} ${code}`) : null
+      const message = Buffer.from(`${phone} ${code}`)
       const userId = decodeURIComponent(path.exec(request.url)[1])
       const { rows: [row] } = await pool.query({ name: "change", text: change, values: [userId, phone, digest, message] })
       if (row === undefined) return answer(response, 404, { code: 5, message: "no such user" })
