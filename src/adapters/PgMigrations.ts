@@ -113,7 +113,8 @@ const delivery = Effect.gen(function*() {
 const migrations = Migrator.fromRecord({
   "0001_user_phone": tables,
   "0002_proof_and_wait": proofAndWait,
-  "0003_delivery": Effect.andThen(delivery, PgFunctions.install)
+  "0003_delivery": delivery,
+  "0004_group_commit": PgFunctions.install
 })
 
 /**

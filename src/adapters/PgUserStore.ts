@@ -1,5 +1,6 @@
 /**
- * The user store in PostgreSQL. A commit is one round trip: the function `commit_change` of `PgFunctions`.
+ * The user store in PostgreSQL. What is loaded or committed at the same time goes in one round trip and one transaction: the
+ * function `commit_changes` of `PgFunctions`, and `commit_change` for one that has to wait for others.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -14,6 +15,7 @@ import { type Charge, longest, remembered } from "../core/Counters.ts"
 import type { OutboxMessage } from "../core/Outbox.ts"
 import { OrganizationId, UserId } from "../core/UserId.ts"
 import { type Commit, type CommitResult, UserStore } from "../core/UserStore.ts"
+import * as Batch from "./internal/Batch.ts"
 import { orUnavailable } from "./internal/PgFailure.ts"
 import { afterJson, eventJson, eventOf, EventRow, userColumns, userOf, UserRow } from "./internal/PgRows.ts"
 
@@ -26,11 +28,16 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
 
-    const findUser = SqlSchema.findOneOption({
-      Request: UserId,
-      Result: UserRow,
-      execute: (userId) =>
-        sql`SELECT ${sql.literal(userColumns)} FROM user_phone.users WHERE user_id = ${userId} AND NOT removed`
+    const findUser = yield* Batch.make({
+      ask: Effect.fnUntraced(function*(userIds: ReadonlyArray<UserId>) {
+        const rows = yield* sql<{ readonly user_id: string }>`SELECT ${sql.literal(userColumns)} FROM user_phone.users
+          WHERE user_id = ANY (${userIds}::text[]) AND NOT removed`
+        const found = new Map(rows.map((row) => [row.user_id, row]))
+        return userIds.map((userId) => {
+          const row = found.get(userId)
+          return row === undefined ? noUser : Effect.map(decodeUser(row), userOf)
+        })
+      })
     })
 
     const findEvents = SqlSchema.findAll({
@@ -53,25 +60,36 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
           FROM user_phone.answers WHERE scope = ${scope} AND kept_until > ${now}`
     })
 
-    const commitChange = SqlSchema.findOne({
-      Request: Schema.Struct({
-        userId: UserId,
-        before: Json,
-        after: Json,
-        events: Json,
-        messages: Json,
-        charges: Json,
-        idempotency: Json
-      }),
+    const commitAlone = SqlSchema.findOne({
+      Request: Change,
       Result: Schema.Struct({ result: CommitOutcome }),
       execute: ({ after, before, charges, events, idempotency, messages, userId }) =>
         sql`SELECT user_phone.commit_change(${userId}, ${before}::jsonb, ${after}::jsonb, ${events}::jsonb,
           ${messages}::jsonb, ${charges}::jsonb, nullif(${idempotency}::jsonb, 'null')) AS result`
     })
 
+    const alone = (change: typeof Change.Type) => Effect.map(commitAlone(change), ({ result }) => result)
+
+    const commitTogether = yield* Batch.make({
+      keyOf: ({ userId }: typeof Change.Type) => userId,
+      ask: (changes) =>
+        sql<{ readonly results: ReadonlyArray<unknown> }>`SELECT user_phone.commit_changes(${`[${
+          changes.map(changeJson).join(",")
+        }]`}::jsonb) AS results`.pipe(
+          Effect.map(([row]) =>
+            row!.results.map((result, index) => isBusy(result) ? alone(changes[index]!) : decodeOutcome(result))
+          ),
+          // One of them may be at fault.
+          Effect.catchIf(
+            ({ reason }) => changes.length > 1 && reason._tag !== "ConnectionError",
+            () => Effect.succeed(changes.map(alone))
+          )
+        )
+    })
+
     const commit = Effect.fnUntraced(function*(change: Commit) {
       const { after, before, charges, events, idempotency, messages } = change
-      const { result } = yield* commitChange({
+      const outcome = yield* commitTogether({
         userId: before.userId,
         before: json({ sequence: String(before.sequence), resourceOwner: before.resourceOwner, state: before.state }),
         after: json(yield* afterJson(after)),
@@ -82,13 +100,13 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
           idempotency === undefined ? null : { ...idempotency, keptUntil: DateTime.formatIso(idempotency.keptUntil) }
         )
       })
-      return resultOf(change, result)
+      return resultOf(change, outcome)
     })
 
     return UserStore.of({
       counts: true,
       load: Effect.fn("PgUserStore.load")(function*(userId) {
-        return Option.getOrUndefined(Option.map(yield* findUser(userId), userOf))
+        return yield* findUser(userId)
       }, orUnavailable),
       commit: Effect.fn("PgUserStore.commit")(commit, orUnavailable),
       history: Effect.fn("PgUserStore.history")(function*(userId) {
@@ -106,9 +124,27 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
   })
 )
 
+const decodeUser = Schema.decodeUnknownEffect(UserRow)
+const noUser = Effect.undefined
+
 /** A parameter as JSON text. */
 const Json = Schema.String
 const json = (value: unknown): typeof Json.Type => JSON.stringify(value)
+
+/** What `commit_change` takes. */
+const Change = Schema.Struct({
+  userId: UserId,
+  before: Json,
+  after: Json,
+  events: Json,
+  messages: Json,
+  charges: Json,
+  idempotency: Json
+})
+
+/** As `commit_changes` takes it. */
+const changeJson = ({ userId, ...parts }: typeof Change.Type): string =>
+  `{"userId":${json(userId)},${Object.entries(parts).map(([name, text]) => `"${name}":${text}`).join(",")}}`
 
 const Time = Schema.DateTimeUtcFromMillis
 
@@ -125,6 +161,10 @@ const CommitOutcome = Schema.Union([
     resourceOwner: OrganizationId
   })
 ])
+
+const decodeOutcome = Schema.decodeUnknownEffect(CommitOutcome)
+
+const isBusy = (result: unknown): boolean => (result as { readonly tag: string }).tag === "Busy"
 
 const resultOf = ({ after, events }: Commit, outcome: typeof CommitOutcome.Type): CommitResult => {
   switch (outcome.tag) {

@@ -80,23 +80,28 @@ const cutConnections = Effect.gen(function*() {
   const waitingFor = (table: string) =>
     sql<{ readonly pid: number }>`SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
       WHERE d.datname = current_database() AND relation = ${table}::regclass AND NOT granted`
-  const locked = yield* Deferred.make<void>()
+  const [locked, answered] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
   const cut = sql.withTransaction(Effect.gen(function*() {
     yield* sql`LOCK TABLE user_phone.users, user_phone.outbox IN ACCESS EXCLUSIVE MODE`
     yield* Deferred.succeed(locked, undefined)
-    const requests = yield* waitingFor("user_phone.users").pipe(
-      Effect.repeat({ until: (waiting) => waiting.length === calls.length })
-    )
-    const worker = yield* waitingFor("user_phone.outbox").pipe(
+    yield* waitingFor("user_phone.outbox").pipe(
       Effect.repeat({ until: (waiting) => waiting.length > 0 })
     )
-    for (const { pid } of [...requests, ...worker]) yield* sql`SELECT pg_terminate_backend(${pid})`
+    // Requests share connections, and who finds none goes on to the next: until all of them are answered.
+    let requests = 0
+    while (!(yield* Deferred.isDone(answered))) {
+      const waiting = yield* waitingFor("user_phone.users")
+      requests += waiting.length
+      for (const { pid } of waiting) yield* sql`SELECT pg_terminate_backend(${pid})`
+    }
+    assert.isAbove(requests, 0)
+    for (const { pid } of yield* waitingFor("user_phone.outbox")) yield* sql`SELECT pg_terminate_backend(${pid})`
   }))
   const [answers] = yield* Effect.all([
     // Not before the lock is held: a request that came through would never be among those that wait.
-    Effect.andThen(
-      Deferred.await(locked),
-      Effect.all(calls, { concurrency: "unbounded" })
+    Deferred.await(locked).pipe(
+      Effect.andThen(Effect.all(calls, { concurrency: "unbounded" })),
+      Effect.ensuring(Deferred.succeed(answered, undefined))
     ),
     cut
   ], { concurrency: "unbounded" })

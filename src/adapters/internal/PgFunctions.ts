@@ -115,6 +115,41 @@ const commitChange = Effect.gen(function*() {
   END $commit$`
 })
 
+/**
+ * `commit_changes` commits what it can of several at once, and waits for nobody: where a user or a counter is in other hands it
+ * answers `Busy`, and that change is to be made alone.
+ */
+const commitChanges = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE OR REPLACE FUNCTION user_phone.commit_changes(p_changes jsonb) RETURNS jsonb LANGUAGE plpgsql AS $commit$
+  DECLARE
+    v_locked text[];
+    v_change jsonb;
+    v_charge record;
+    v_busy boolean;
+    v_results jsonb := '[]';
+  BEGIN
+    SELECT coalesce(array_agg(user_id), '{}') INTO v_locked FROM (
+      SELECT user_id FROM user_phone.users
+      WHERE user_id = ANY (ARRAY(SELECT c ->> 'userId' FROM jsonb_array_elements(p_changes) AS c))
+      FOR UPDATE SKIP LOCKED
+    ) AS locked;
+    FOR v_change IN SELECT * FROM jsonb_array_elements(p_changes) LOOP
+      v_busy := v_change ->> 'userId' <> ALL (v_locked)
+        AND EXISTS (SELECT FROM user_phone.users WHERE user_id = v_change ->> 'userId');
+      IF NOT v_busy THEN
+        FOR v_charge IN SELECT DISTINCT c ->> 'counter' AS counter FROM jsonb_array_elements(v_change -> 'charges') c LOOP
+          v_busy := v_busy OR NOT pg_try_advisory_xact_lock(hashtextextended('user_phone:' || v_charge.counter, 0));
+        END LOOP;
+      END IF;
+      v_results := v_results || CASE WHEN v_busy THEN '{"tag": "Busy"}'::jsonb ELSE user_phone.commit_change(
+        v_change ->> 'userId', v_change -> 'before', v_change -> 'after', v_change -> 'events', v_change -> 'messages',
+        v_change -> 'charges', nullif(v_change -> 'idempotency', 'null')) END;
+    END LOOP;
+    RETURN v_results;
+  END $commit$`
+})
+
 /** These change a message and its user's log together; all lock the user first. */
 const settleAndRemove = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -213,4 +248,4 @@ const settleAndRemove = Effect.gen(function*() {
 })
 
 /** Creates the functions, or replaces older ones. */
-export const install = Effect.all([epochMs, commitChange, settleAndRemove], { discard: true })
+export const install = Effect.all([epochMs, commitChange, commitChanges, settleAndRemove], { discard: true })
