@@ -5,42 +5,14 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { Console, Effect, Layer, Redacted } from "effect"
-import { exportJWK, generateKeyPair, SignJWT } from "jose"
-import { randomBytes } from "node:crypto"
-import { once } from "node:events"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
-import * as PgUsers from "../src/adapters/PgUsers.ts"
-import { UserId, Users } from "../src/core/index.ts"
 import * as Database from "./Database.ts"
 import { closedLoop, type Load, post, quantile } from "./Load.ts"
 import * as Processes from "./Processes.ts"
+import * as Product from "./Product.ts"
 import { median } from "./Rounds.ts"
 
 const users = 10_000
 const rounds = 7
-const issuer = "https://issuer.example"
-const audience = "bench"
-
-/** The issuer's keys by HTTP, and a token of a service account that may change everyone. */
-const makeIssuer = Effect.gen(function*() {
-  const { privateKey, publicKey } = yield* Effect.promise(() => generateKeyPair("ES256"))
-  const jwks = JSON.stringify({
-    keys: [{ ...(yield* Effect.promise(() => exportJWK(publicKey))), kid: "a", alg: "ES256" }]
-  })
-  const server = yield* Effect.acquireRelease(
-    Effect.sync(() => createServer((_, response) => response.end(jwks)).listen(0, "127.0.0.1")),
-    (server) => Effect.sync(() => server.close().closeAllConnections())
-  )
-  yield* Effect.promise(() => once(server, "listening"))
-  const token = yield* Effect.promise(() =>
-    new SignJWT({ org: "bench", grants: { bench: ["user.write"] } })
-      .setProtectedHeader({ alg: "ES256", kid: "a" })
-      .setIssuer(issuer).setAudience(audience).setSubject("service").setExpirationTime("2h")
-      .sign(privateKey)
-  )
-  return { jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, token }
-})
 
 let numbers = 41_790_000_000
 let user = 0
@@ -69,44 +41,23 @@ const written = (url: Redacted.Redacted, events: string) =>
 
 const program = Effect.gen(function*() {
   const server = yield* Database.start
-  const { jwksUrl, token } = yield* makeIssuer
-
   const byHand = yield* Database.create(server, "by_hand")
   const baseline = yield* Processes.start("baselines/HandWritten.mjs", { DATABASE_URL: Redacted.value(byHand) })
-  const productDatabase = yield* Database.create(server, "product")
-  const product = yield* Processes.start("../examples/server/main.ts", {
-    PORT: "0",
-    DATABASE_URL: Redacted.value(productDatabase),
-    AUTH_ISSUER: issuer,
-    AUTH_AUDIENCE: audience,
-    AUTH_JWKS_URL: jwksUrl,
-    CODE_KEYS: `a:${randomBytes(32).toString("base64")}`,
-    FINGERPRINT_KEY: randomBytes(32).toString("base64"),
-    SMS_PROVIDER: "console",
-    LOG_LEVEL: "Warn"
-  })
+  const product = yield* Product.start(server, { database: "product", users })
   yield* Effect.provide(
     PgClient.PgClient.use((sql) =>
       sql`INSERT INTO users (id, organization) SELECT 'user-' || n, 'bench' FROM generate_series(0, ${users - 1}) n`
     ),
     Layer.fresh(PgClient.layer({ url: byHand, maxConnections: 1 }))
   )
-  yield* Users.Users.pipe(
-    Effect.flatMap(({ register }) =>
-      Effect.forEach(Array.from({ length: users }), (_, index) =>
-        register({
-          userId: UserId.UserId.make(`user-${index}`),
-          resourceOwner: UserId.OrganizationId.make("bench"),
-          kind: "human",
-          state: "active"
-        }), { concurrency: 10, discard: true })
-    ),
-    Effect.provide(PgUsers.layer.pipe(Layer.provide(PgClient.layer({ url: productDatabase }))))
-  )
-
   const sides = [
     { name: "by hand", load: loadOf(baseline.url, undefined), database: byHand, events: "events" },
-    { name: "product", load: loadOf(product.url, token), database: productDatabase, events: "user_phone.events" }
+    {
+      name: "product",
+      load: loadOf(product.url, product.token),
+      database: product.databaseUrl,
+      events: "user_phone.events"
+    }
   ] as const
   for (const { load } of sides) yield* Effect.promise(() => closedLoop(load, { calls: 4000, connections: 64 }))
 
