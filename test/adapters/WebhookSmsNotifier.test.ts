@@ -1,5 +1,5 @@
 /** The signed webhook: what a receiver gets and can check, what its answers come to, and the reports that it may send. */
-import { NodeCrypto } from "@effect/platform-node"
+import { NodeCrypto, NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, DateTime, Duration, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient } from "effect/http"
@@ -87,6 +87,31 @@ describe("WebhookSmsNotifier", () => {
       refuses(request!.body, { "webhook-timestamp": String(Number(headers["webhook-timestamp"]) + 1) })
       refuses(request!.body, {}, new Webhook(newSecret()))
     }).pipe(Effect.scoped))
+
+  for (
+    const [name, client] of [
+      ["fetch", FetchHttpClient.layer],
+      ["undici", NodeHttpClient.layerUndici],
+      ["node:http", NodeHttpClient.layerNodeHttp]
+    ] as const
+  ) {
+    it.live(`reads no more of an answer than there can be to it, by ${name}`, () =>
+      Effect.gen(function*() {
+        const receiver = yield* StandIn.make(() => ({ status: 204 }))
+        const notifier = yield* WebhookSmsNotifier.make({
+          url: new URL(receiver.url),
+          secrets: [bytesOf(newSecret())]
+        })
+        const filler = "0".repeat(2 ** 20)
+        receiver.script({ status: 200, body: filler, endless: true })
+        assert.deepStrictEqual(yield* notifier.send(SampleSms.make()), { provider: "webhook", reference: undefined })
+        yield* StandIn.until(() => receiver.connections() === 0)
+        receiver.script({ status: 401, body: `{"error":"permanent","code":"${filler}"}`, endless: true })
+        const refused = yield* Effect.flip(notifier.send(SampleSms.make()))
+        assert.deepStrictEqual(SampleSms.plain(refused), { _tag: "AccountRefused", code: "HTTP 401" })
+        assert.strictEqual((yield* notifier.send(SampleSms.make())).provider, "webhook")
+      }).pipe(Effect.scoped, Effect.provide(Layer.merge(client, NodeCrypto.layer))))
+  }
 
   it.live("keeps one id over all attempts at a message, and signs with every secret while they are rotated", () =>
     Effect.gen(function*() {

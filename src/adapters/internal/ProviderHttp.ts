@@ -1,6 +1,7 @@
 /**
  * One request to a provider over Effect's HTTP client: sent once, never redirected, never traced by the client, since
- * credentials, number and text are in it. Interruption closes the connection.
+ * credentials, number and text are in it. Of the answer a part is read that no provider needs more than. Interruption
+ * closes the connection.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -8,13 +9,16 @@ import * as Effect from "effect/Effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import type { SmsNotSent } from "../../core/SmsNotifier.ts"
 import { notSent } from "./Refusal.ts"
 
 /** What came back, whatever its status. */
 export interface Answer {
   readonly status: number
+  /** As much of it as is read of any. */
   readonly body: string
   /** From `Retry-After`, in seconds or as a date; undefined when it is missing or unreadable. */
   readonly retryAfter: Duration.Duration | undefined
@@ -29,7 +33,7 @@ export const makePost = Effect.gen(function*() {
     Effect.gen(function*() {
       const sent = client.execute(HttpClientRequest.acceptJson(request))
       const response = yield* Effect.mapError(sent, () => notSent("Transient", "connection failed"))
-      const body = yield* Effect.mapError(response.text, () => notSent("Transient", "connection failed"))
+      const body = yield* Effect.mapError(textOf(response), () => notSent("Transient", "connection failed"))
       const header = response.headers["retry-after"]
       return {
         status: response.status,
@@ -43,6 +47,27 @@ export const makePost = Effect.gen(function*() {
       Effect.provideService(FetchHttpClient.RequestInit, { ...fetchOptions, redirect: "manual" })
     )
 })
+
+/** How much of an answer's body is read: no provider says what counts in more, and one that never ends fills no memory. */
+const longestBody = 64 * 1024
+
+/** The body as text, up to where it is cut off. */
+const textOf = (response: HttpClientResponse.HttpClientResponse) =>
+  Effect.suspend(() => {
+    const decoder = new TextDecoder()
+    let text = ""
+    let room = longestBody
+    return Stream.runForEachWhile(response.stream, (chunk) =>
+      Effect.sync(() => {
+        text += decoder.decode(chunk.subarray(0, room), { stream: true })
+        room -= chunk.length
+        return room > 0
+      })).pipe(
+        // Some clients have no stream where there is no body.
+        Effect.catchIf(({ reason }) => reason._tag === "EmptyBodyError", () => Effect.void),
+        Effect.map(() => text + decoder.decode())
+      )
+  })
 
 /** Posts forms with the client in context. Fields that are undefined are left out. */
 export const makePostForm = Effect.map(makePost, (post) =>
