@@ -87,6 +87,13 @@ describe("SmsDelivery", () => {
       assert.strictEqual(seconds(yield* settlementOf(failing(new SmsNotifier.Throttled({})))), 1)
     }).pipe(Effect.provide(layers)))
 
+  it.effect("waits no longer than the message is good for, however long a provider asks", () =>
+    Effect.gen(function*() {
+      const expiresAt = DateTime.makeUnsafe(600_000)
+      const aYear = failing(new SmsNotifier.Throttled({ retryAfter: Duration.days(365) }))
+      assert.strictEqual(seconds(yield* settlementOf(aYear, { expiresAt })), 600)
+    }).pipe(Effect.provide(layers)))
+
   it.effect("gives up when the attempts are spent, at a permanent failure, and when the holder opted out", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* settlementOf(failing(transient), { attempts: 9 }), {

@@ -157,13 +157,17 @@ const afterFailure = (
   }
 }
 
-/** Waits twice as long after each attempt, up to a minute or so, and up to a quarter longer by chance. */
+/**
+ * Waits twice as long after each attempt, up to a minute or so, and up to a quarter longer by chance; or as long as the
+ * provider asks. No longer than the message is good for: then it is dropped, and its sealed body with it.
+ */
 const retry = Effect.fnUntraced(
   function*(message: ClaimedMessage, maxAttempts: number, reason: string, atLeast: Duration.Duration = Duration.zero) {
     if (message.attempts + 1 >= maxAttempts) return { _tag: "Dead", reason: `attempts spent: ${reason}` } as const
     const seconds = Math.min(2 ** message.attempts, 64) * (1 + 0.25 * (yield* Random.next))
     const wait = Duration.max(atLeast, Duration.seconds(seconds))
-    return { _tag: "Retry", at: DateTime.addDuration(yield* DateTime.now, wait), reason } as const
+    const at = DateTime.min(DateTime.addDuration(yield* DateTime.now, wait), message.expiresAt)
+    return { _tag: "Retry", at, reason } as const
   }
 )
 
