@@ -125,6 +125,8 @@ export const make = (
     const first = ready.length === 0 ? 0 : sms.resends % ready.length
     const met: Array<SmsNotSent> = []
     for (const provider of [...ready.slice(first), ...ready.slice(0, first)]) {
+      // Those before may have taken so long that the message can no longer help.
+      if (met.length > 0 && !DateTime.isGreaterThan(sms.expiresAt, yield* DateTime.now)) break
       // Another message may have shown meanwhile that it fails, or be out as its probe.
       if (provider.breaker.closedUntil(yield* DateTime.now) !== undefined) continue
       const result = yield* Effect.result(attempt(provider, sms))

@@ -131,6 +131,17 @@ describe("failover", () => {
       assert.deepStrictEqual(asked, ["a", "b"])
     }))
 
+  it.effect("asks no other one when the message has expired meanwhile", () =>
+    Effect.gen(function*() {
+      const { asked, played, send } = play(2)
+      played[0].send = hanging
+      yield* TestClock.adjust("595 seconds")
+      const sending = yield* Effect.forkChild(send(), { startImmediately: true })
+      yield* TestClock.adjust("10 seconds")
+      assert.instanceOf(yield* Fiber.join(sending), Transient)
+      assert.deepStrictEqual(asked, ["a"])
+    }))
+
   it.effect("begins with another provider each time that a code is asked for again, and goes round", () =>
     Effect.gen(function*() {
       const { asked, played, send } = play(3)
