@@ -20,7 +20,7 @@ import { type ReadReceipt, type Receipt, type ReceiptCallback, SmsNotifier } fro
 import { type Answer, callbackUrlOf, makePostForm } from "./internal/ProviderHttp.ts"
 import { address, optional, secret } from "./internal/ProviderSettings.ts"
 import { notSent, ofStatus, type Refusal } from "./internal/Refusal.ts"
-import * as SmsAlphabet from "./internal/SmsAlphabet.ts"
+import * as SmsSegments from "./SmsSegments.ts"
 
 /**
  * @category options
@@ -81,7 +81,7 @@ export const make = Effect.fnUntraced(function*(options: VonageOptions) {
         from: withoutPlus(options.from),
         to: withoutPlus(Redacted.value(sms.recipient)),
         text,
-        type: SmsAlphabet.fits(text) ? undefined : "unicode",
+        type: SmsSegments.count(text).encoding === "GSM-7" ? undefined : "unicode",
         callback: callbackUrl && callbackUrlOf(callbackUrl, sms.receiptId),
         "client-ref": referenceOf(sms.receiptId)
       })
@@ -126,10 +126,10 @@ export const layerConfig = (
 ): Layer.Layer<SmsNotifier, Config.ConfigError, Needs> =>
   Layer.effect(SmsNotifier, Effect.flatMap(Config.unwrap<VonageOptions>(options), make))
 
-/** What the `status` of a message comes to; 0 is accepted. One that is not here is refused for good. */
 /** As much of a receipt id as Vonage keeps with a message: its end, which is the part that cannot be guessed. */
 const referenceOf = (receiptId: string): string => receiptId.slice(-40)
 
+/** What the `status` of a message comes to; 0 is accepted. One that is not here is refused for good. */
 const refusals: Readonly<Record<string, Refusal>> = {
   1: "Throttled", // faster than the account may send
   2: "Permanent", // a parameter is missing
