@@ -33,7 +33,7 @@ import type { PhoneNumber } from "./PhoneNumber.ts"
 import type { UserId } from "./UserId.ts"
 import type { UserPhone } from "./UserPhone.ts"
 import type { Details, UserStore } from "./UserStore.ts"
-import { VerificationProvider } from "./VerificationProvider.ts"
+import { type CheckOutcome, VerificationProvider } from "./VerificationProvider.ts"
 
 /**
  * @category models
@@ -110,10 +110,8 @@ const make = Effect.gen(function*() {
     return { provider, codeId, verificationId, number, attemptedAt: decision.events[0].at } satisfies Attempt
   })
 
-  const ask = Effect.fnUntraced(function*(userId: UserId, guess: Redacted.Redacted, attempted: Attempt) {
-    const { attemptedAt, codeId, number: recipient, verificationId } = attempted
-    const outcome = yield* attempted.provider.check({ verificationId, recipient, guess })
-    return yield* phone.onUser(userId, "SelfOrWriter", ({ user }) =>
+  const settleAttempt = (userId: UserId, { attemptedAt, codeId }: Attempt, outcome: CheckOutcome) =>
+    phone.onUser(userId, "SelfOrWriter", ({ user }) =>
       Effect.gen(function*() {
         const now = yield* DateTime.now
         const right = outcome === "right"
@@ -123,7 +121,15 @@ const make = Effect.gen(function*() {
         if (outcome === "wrong") return yield* wrongGuess(decision.after, limits, now)
         return yield* new InvalidCode({ reason: outcome === "spent" ? "CODE_SPENT" : "CODE_EXPIRED", guessesLeft: 0 })
       }))
-  })
+
+  // A provider says once that a guess is right: a caller who has gone by then must not make that be lost.
+  const ask = (userId: UserId, guess: Redacted.Redacted, attempted: Attempt) =>
+    Effect.uninterruptibleMask((restore) => {
+      const { number: recipient, provider, verificationId } = attempted
+      return restore(provider.check({ verificationId, recipient, guess })).pipe(
+        Effect.flatMap((outcome) => settleAttempt(userId, attempted, outcome))
+      )
+    })
 
   return VerifyPhone.of({
     verifyPhone: Effect.fn("VerifyPhone.verifyPhone")(function*({ userId: id, verificationCode }) {

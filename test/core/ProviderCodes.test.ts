@@ -236,6 +236,31 @@ describe("a code that a provider makes", () => {
       }
     }).pipe(Effect.provide(layers.pipe(Layer.provide(Layer.succeed(Limits.Limits, Limits.off))))))
 
+  it.effect("proves the number once the provider has said so, also when the caller has gone", () =>
+    Effect.gen(function*() {
+      const userId = yield* waiting
+      const [committing, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const store = yield* UserStore.UserStore
+      const held = Layer.succeed(UserStore.UserStore, {
+        ...store,
+        commit: (change) =>
+          change.events[0].change.type === "user.human.phone.verified"
+            ? Deferred.succeed(committing, undefined).pipe(
+              Effect.andThen(Deferred.await(commit)),
+              Effect.andThen(store.commit(change))
+            )
+            : store.commit(change)
+      })
+      const call = yield* Effect.forkChild(
+        verify(userId, right).pipe(Effect.provide(Layer.fresh(Operations.layer).pipe(Layer.provide(held))))
+      )
+      yield* Deferred.await(committing)
+      const gone = yield* Effect.forkChild(Fiber.interrupt(call), { startImmediately: true })
+      yield* Deferred.succeed(commit, undefined)
+      yield* Fiber.join(gone)
+      assert.isTrue((yield* get(userId)).phone?.verified)
+    }).pipe(Effect.provide(layers)))
+
   it.effect("is not asked of another provider, and not counted then", () =>
     Effect.gen(function*() {
       const userId = yield* waiting
