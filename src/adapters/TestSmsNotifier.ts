@@ -2,6 +2,7 @@
  * Answers messages to test numbers by their script, and hands all others on: no provider is asked for a test number.
  */
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type HandOver, OptedOut, type Receipt, SmsNotifier, SmsNotSent } from "../core/SmsNotifier.ts"
@@ -23,6 +24,14 @@ export const make = (
 })
 
 /**
+ * How long a hand-over takes whose scripted outcome is `slow`.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const slowness = Duration.seconds(20)
+
+/**
  * In front of a notifier, for the test numbers that there are.
  *
  * @category layers
@@ -39,7 +48,7 @@ const handedOver = (receipt: Receipt) => Effect.succeed<HandOver>({ provider: "t
 
 const scripts: Readonly<Record<TestOutcome, Effect.Effect<HandOver, SmsNotSent>>> = {
   delivered: handedOver({ status: "delivered" }),
-  slow: Effect.delay(handedOver({ status: "delivered" }), "20 seconds"),
+  slow: Effect.delay(handedOver({ status: "delivered" }), slowness),
   undeliverable: handedOver({ status: "failed", code: "undeliverable" }),
   "opted-out": Effect.suspend(() => Effect.fail(new SmsNotSent({ reason: new OptedOut({}) })))
 }

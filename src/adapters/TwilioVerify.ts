@@ -50,6 +50,16 @@ export interface TwilioVerifyService {
  */
 export type TwilioVerifyOptions = TwilioVerifyService & TwilioApi.TwilioCredentials
 
+const requestTimeout = Duration.seconds(10)
+
+/**
+ * How long it may take to start a verification, which is two requests at most.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const longestStart = Duration.times(requestTimeout, 2)
+
 /**
  * The provider itself.
  *
@@ -67,7 +77,7 @@ export const make = (
 
     const post = (...request: Parameters<typeof postForm>) =>
       Effect.timeoutOrElse(postForm(...request), {
-        duration: "10 seconds",
+        duration: requestTimeout,
         orElse: () => Effect.fail(notSent("Transient", "timeout"))
       })
 

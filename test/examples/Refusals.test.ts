@@ -163,7 +163,7 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       "  AWS_REGION is missing",
       "  TEST_NUMBERS must not be set where NODE_ENV is production, unless TEST_NUMBERS_IN_PRODUCTION=1 allows it",
       "  TWILIO_ACCOUNT_SID is wrong: Expected AC and 32 hexadecimal digits",
-      "  SMS_LEASE is wrong: it must be longer than twice the SMS_TIMEOUT of all providers together",
+      "  SMS_LEASE is wrong: it must be longer than 80s, twice what one message may take at all providers together",
       "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL, CODE_KEYS, " +
       "FINGERPRINT_KEY, SMS_PROVIDER)"
     ]
@@ -177,6 +177,15 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       "  DEVELOPMENT must not be set where NODE_ENV is production",
       ...missing(...deployment),
       "  (development mode is off because of DATABASE_URL)"
+    ]
+  )
+
+  refuses(
+    "a lease in which a slow test number cannot be answered",
+    () => ({ TEST_NUMBERS: "+15555550100=424242 until 2099-01-31 slow", SMS_LEASE: "40s" }),
+    [
+      settings,
+      "  SMS_LEASE is wrong: it must be longer than 40s, twice what one message may take at all providers together"
     ]
   )
 
