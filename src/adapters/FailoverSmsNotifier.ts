@@ -74,6 +74,8 @@ export const make = (
     const outcome = Exit.isSuccess(exit) ? "sent" : reason?._tag ?? (Exit.hasDies(exit) ? "bug" : "interrupted")
     yield* Metric.update(Metric.withAttributes(handOvers, { provider: name, outcome }), 1)
     const [now, chance] = [yield* DateTime.now, yield* Random.next]
+    const wait = (asked: Duration.Duration) =>
+      breaker.wait(attempt, DateTime.addDuration(now, Duration.min(asked, longestWish)))
     switch (outcome) {
       case "sent":
       case "Permanent":
@@ -81,6 +83,7 @@ export const make = (
         return breaker.succeed(attempt) ? yield* Effect.logInfo(`SMS provider ${name} takes messages again`) : undefined
       case "Transient":
       case "bug":
+        if (reason?._tag === "Transient" && reason.retryAfter !== undefined) wait(reason.retryAfter)
         return breaker.fail(attempt, now, chance)
           ? yield* Effect.logWarning(
             `SMS provider ${name} is not tried for a while: it failed ${failures} times in a row`
@@ -94,10 +97,8 @@ export const make = (
           )
           : undefined
       }
-      case "Throttled": {
-        const asked = reason?._tag === "Throttled" ? reason.retryAfter : undefined
-        return breaker.wait(attempt, DateTime.addDuration(now, Duration.min(asked ?? shortPause, longestWish)))
-      }
+      case "Throttled":
+        return wait(reason?._tag === "Throttled" ? reason.retryAfter ?? shortPause : shortPause)
       case "Paused":
         return reason?._tag === "Paused" ? breaker.wait(attempt, reason.until) : undefined
       case "interrupted":
@@ -160,10 +161,17 @@ export const layer = (
 /** Whether no other provider could do better. */
 const isFinal = ({ reason }: SmsNotSent): boolean => reason._tag === "Permanent" || reason._tag === "OptedOut"
 
-/** What is told when several have failed: to wait, if that is all that any asked for; otherwise what the last one said. */
+/** What is told when several have failed: what the last one said that failed; and to wait, if all of them asked for that. */
 const lastOf = (met: ReadonlyArray<SmsNotSent>): SmsNotSent => {
-  const waits = met.flatMap(({ reason }) => reason._tag === "Throttled" ? [reason.retryAfter ?? shortPause] : [])
-  return waits.length === met.length
-    ? new SmsNotSent({ reason: new Throttled({ retryAfter: waits.reduce(Duration.min) }) })
-    : met.findLast(({ reason }) => reason._tag !== "Throttled")!
+  const waits = met.flatMap(({ reason }) => {
+    if (reason._tag === "Throttled") return [reason.retryAfter ?? shortPause]
+    return reason._tag === "Transient" && reason.retryAfter !== undefined ? [reason.retryAfter] : []
+  })
+  const wait = waits.length === met.length ? { retryAfter: waits.reduce(Duration.min) } : {}
+  const failed = met.findLast(({ reason }) => reason._tag !== "Throttled")
+  if (failed === undefined) return new SmsNotSent({ reason: new Throttled(wait) })
+  const { reason } = failed
+  return reason._tag === "Transient"
+    ? new SmsNotSent({ reason: new Transient({ cause: reason.cause, ...wait }) })
+    : failed
 }

@@ -12,7 +12,9 @@ import type { UserId } from "./UserId.ts"
 /** It may work later: the provider is down, slow or unreachable. */
 export class Transient extends Schema.TaggedClass<Transient>()("Transient", {
   /** What went wrong in words of the adapter's own, such as `HTTP 500`; never the number or the text. */
-  cause: Schema.String
+  cause: Schema.String,
+  /** What the provider asked to wait, if it said. */
+  retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
 }) {}
 
 /** It will work later: too many messages for now. */

@@ -167,6 +167,21 @@ describe("failover", () => {
       const reason = yield* busy.send()
       assert(typeof reason !== "string" && reason._tag === "Throttled")
       assert.strictEqual(reason.retryAfter && Duration.toSeconds(reason.retryAfter), 20)
+
+      const down = (retryAfter?: number) =>
+        failing(
+          new Transient({ cause: "HTTP 503", ...(retryAfter && { retryAfter: Duration.seconds(retryAfter) }) })
+        )
+      for (const [second, wait] of [[down(20), 20], [down(), undefined]] as const) {
+        for (const first of [busy.played[0].send, down(30)]) {
+          const mixed = play(2)
+          mixed.played[0].send = first
+          mixed.played[1]!.send = second
+          const reason = yield* mixed.send()
+          assert(typeof reason !== "string" && reason._tag === "Transient")
+          assert.strictEqual(reason.retryAfter && Duration.toSeconds(reason.retryAfter), wait)
+        }
+      }
     }))
 
   it.effect("gives the interruption of a hand-over on", () =>
@@ -306,6 +321,18 @@ describe("a provider's circuit breaker", () => {
       yield* TestClock.adjust("1 second")
       assert.propertyVal(yield* busy.send(), "_tag", "Throttled")
       assert.lengthOf(busy.asked, 2)
+    }).pipe(noChance))
+
+  it.effect("is left alone as long as it asks while it is down, and that counts as a failure", () =>
+    Effect.gen(function*() {
+      const { asked, played, send } = play(1)
+      played[0].send = failing(new Transient({ cause: "HTTP 503", retryAfter: Duration.seconds(2) }))
+      for (let failure = 1; failure <= 5; failure++) {
+        assert.propertyVal(yield* send(), "_tag", "Transient")
+        assert.strictEqual(yield* secondsClosed(send), failure < 5 ? 2 : 10)
+        yield* TestClock.adjust("2 seconds")
+      }
+      assert.lengthOf(asked, 5)
     }).pipe(noChance))
 
   it.effect("is tried again after an hour however long a provider wants to be left alone", () =>

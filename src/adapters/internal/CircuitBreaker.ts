@@ -88,7 +88,7 @@ export class CircuitBreaker {
     return isNew
   }
 
-  /** The provider asked for a pause, which is no failure. */
+  /** The provider asked for a pause, which is no failure by itself. */
   wait(attempt: Attempt, until: DateTime.Utc): void {
     this.abandon(attempt)
     this.waitUntil = this.waitUntil === undefined ? until : DateTime.max(this.waitUntil, until)

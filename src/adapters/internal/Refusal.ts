@@ -12,11 +12,12 @@ export type Refusal = "Transient" | "Throttled" | "Permanent" | "OptedOut" | "Ac
 
 /** `code` is what is kept of the answer: the vendor's code, or a word such as `HTTP 500`. */
 export const notSent = (refusal: Refusal, code: string, retryAfter?: Duration.Duration): SmsNotSent => {
+  const wait = retryAfter === undefined ? {} : { retryAfter }
   switch (refusal) {
     case "Transient":
-      return new SmsNotSent({ reason: new Transient({ cause: code }) })
+      return new SmsNotSent({ reason: new Transient({ cause: code, ...wait }) })
     case "Throttled":
-      return new SmsNotSent({ reason: new Throttled(retryAfter === undefined ? {} : { retryAfter }) })
+      return new SmsNotSent({ reason: new Throttled(wait) })
     case "Permanent":
       return new SmsNotSent({ reason: new Permanent({ code }) })
     case "OptedOut":
