@@ -5,7 +5,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { type ClaimedMessage, type Delivery, Outbox } from "../core/Outbox.ts"
+import { type ClaimedMessage, type Delivery, Outbox, type Route } from "../core/Outbox.ts"
 import { codeIdOf } from "../core/PendingCode.ts"
 import { append, MemoryTables, type MessageRow } from "./MemoryTables.ts"
 
@@ -19,9 +19,11 @@ export const layer: Layer.Layer<Outbox, never, MemoryTables> = Layer.effect(
     const { arrivals, outbox, users } = yield* MemoryTables
     let leases = 0
 
-    const isPending = ({ codeId, userId }: MessageRow["message"]): boolean => {
+    const codeOf = ({ codeId, userId }: MessageRow["message"]) => {
       const pending = users.get(userId)?.state.pending
       return pending !== undefined && codeIdOf(pending) === codeId
+        ? { codeIsPending: true, wrongGuesses: pending.wrongGuesses }
+        : { codeIsPending: false, wrongGuesses: 0 }
     }
 
     /** The log of a code's user tells what becomes of the code. */
@@ -34,11 +36,11 @@ export const layer: Layer.Layer<Outbox, never, MemoryTables> = Layer.effect(
     }
 
     return Outbox.of({
-      claim: ({ lease, limit, now }) =>
+      claim: ({ lease, limit, now, route }) =>
         Effect.map(DateTime.now, (clock) => {
-          forgetSettled(outbox, now)
+          forget(outbox, route, now)
           const due = Array.from(outbox.values())
-            .filter((row) => row.state === "queued")
+            .filter((row) => row.state === "queued" && row.message.route === route)
             .filter((row) => DateTime.isLessThanOrEqualTo(row.dueAt, now))
             .filter((row) => row.lease === undefined || DateTime.isLessThanOrEqualTo(row.lease.until, clock))
             .toSorted((a, b) => a.message.createdAt.epochMilliseconds - b.message.createdAt.epochMilliseconds)
@@ -46,7 +48,7 @@ export const layer: Layer.Layer<Outbox, never, MemoryTables> = Layer.effect(
           return due.map((row): ClaimedMessage => {
             row.lease = { token: `lease-${++leases}`, until: DateTime.addDuration(clock, lease) }
             const { message, lease: { token: leaseToken } } = row
-            return { ...message, leaseToken, attempts: row.attempts++, codeIsPending: isPending(message) }
+            return { ...message, leaseToken, attempts: row.attempts++, ...codeOf(message) }
           })
         }),
       settle: ({ leaseToken, messageId }, settlement) =>
@@ -75,7 +77,8 @@ export const layer: Layer.Layer<Outbox, never, MemoryTables> = Layer.effect(
         Effect.sync(() => {
           const row = outbox.get(messageId)
           if (
-            row === undefined || row.receipt !== undefined || row.state === "dead" || row.state === "dropped"
+            row === undefined || row.state === "dead" || row.state === "dropped" ||
+            row.receipt !== undefined && (row.receipt.status === "delivered" || receipt.status === "failed")
           ) return false
           if (row.state === "queued") {
             if (row.attempts === 0) return false
@@ -118,8 +121,10 @@ const deliveryOf = ({ attempts, reason, receipt, state }: MessageRow): Delivery 
   return { state: state === "dead" ? "failed" : state, attempts, reason }
 }
 
-const forgetSettled = (outbox: Map<string, MessageRow>, now: DateTime.Utc): void => {
-  for (const [messageId, { message, state }] of outbox) {
-    if (state !== "queued" && DateTime.isLessThanOrEqualTo(message.expiresAt, now)) outbox.delete(messageId)
+/** Forgets what has expired and is settled, or is on another route, where perhaps nobody takes it. */
+const forget = (outbox: Map<string, MessageRow>, route: Route, now: DateTime.Utc): void => {
+  for (const [messageId, { lease, message, state }] of outbox) {
+    const isDone = state !== "queued" || (message.route !== route && lease === undefined)
+    if (isDone && DateTime.isLessThanOrEqualTo(message.expiresAt, now)) outbox.delete(messageId)
   }
 }

@@ -31,7 +31,7 @@ export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
       const row = users.get(before.userId)
       if (row === undefined || row.removed || !isAsLoaded(row.state, before)) return { _tag: "LostRace" }
 
-      const full = charges.flatMap((charge) => {
+      const full = charges.filter(({ instead }) => instead !== "refund").flatMap((charge) => {
         const until = fullUntil(counters.get(charge.counter)?.times ?? [], charge)
         return until === undefined ? [] : [{ _tag: "LimitReached", reason: charge.reason, until } as const]
       })
@@ -42,8 +42,13 @@ export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
       // Not part of the change, and perhaps updated since the user was loaded.
       row.state = { ...after, language: row.state.language }
       row.events.push(...events)
-      for (const charge of charges.filter(({ checkOnly }) => checkOnly !== true)) {
+      for (const charge of charges) {
+        if (charge.instead === "check") continue
         const known = counters.get(charge.counter)
+        if (charge.instead === "refund") {
+          if (known !== undefined) counters.set(charge.counter, { ...known, times: without(known.times, charge.at) })
+          continue
+        }
         const end = DateTime.addDuration(charge.at, longest(charge))
         counters.delete(charge.counter)
         counters.set(charge.counter, {
@@ -86,6 +91,11 @@ export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
     })
   })
 )
+
+const without = (times: ReadonlyArray<DateTime.Utc>, at: DateTime.Utc): ReadonlyArray<DateTime.Utc> => {
+  const index = times.findIndex((time) => DateTime.Equivalence(time, at))
+  return index < 0 ? times : times.toSpliced(index, 1)
+}
 
 /** The oldest are first, so that this looks at little more than what it takes away. */
 const forgetExpired = (rows: Map<string, { readonly keptUntil: DateTime.Utc }>, now: DateTime.Utc): void => {

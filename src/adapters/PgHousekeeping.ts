@@ -1,6 +1,6 @@
 /**
  * Takes away what has nothing left to say in PostgreSQL: counters and answers that have expired, and messages that were
- * settled a month ago. Any number of processes may do so at once.
+ * settled a month ago; and drops expired messages that no worker took. Any number of processes may do so at once.
  *
  * Only what is over by the database's clock and by this process's own goes, so that neither alone can lift a limit.
  */
@@ -44,12 +44,23 @@ export const tidy: Effect.Effect<void, Unavailable, SqlClient.SqlClient> = Effec
       SELECT ${sql(key)} FROM ${sql(`user_phone.${table}`)}
       WHERE ${sql(over)} <= least(now(), ${clock}) - ${after}::interval
       LIMIT ${batch} FOR UPDATE SKIP LOCKED
-    ) RETURNING 1`.pipe(
-      orUnavailable,
-      Effect.repeat({ while: (rows) => rows.length === batch })
-    )
+    ) RETURNING 1`
 
-  yield* takeAway("counters", "counter", "kept_until", "0")
-  yield* takeAway("answers", "scope", "kept_until", "0")
-  yield* takeAway("outbox", "message_id", "settled_at", "30 days")
+  const dropExpired = sql`UPDATE user_phone.outbox
+    SET status = 'dropped', sealed = NULL, lease_token = NULL, reason = 'expired', settled_at = now()
+    WHERE message_id IN (
+      SELECT message_id FROM user_phone.outbox
+      WHERE status = 'queued' AND expires_at <= least(now(), ${clock})
+        AND (leased_until IS NULL OR leased_until <= now())
+      LIMIT ${batch} FOR UPDATE SKIP LOCKED
+    ) RETURNING 1`
+
+  for (
+    const statement of [
+      takeAway("counters", "counter", "kept_until", "0"),
+      takeAway("answers", "scope", "kept_until", "0"),
+      dropExpired,
+      takeAway("outbox", "message_id", "settled_at", "30 days")
+    ]
+  ) yield* statement.pipe(orUnavailable, Effect.repeat({ while: (rows) => rows.length === batch }))
 })

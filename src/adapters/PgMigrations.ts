@@ -109,12 +109,28 @@ const delivery = Effect.gen(function*() {
     WHERE type = 'user.human.phone.code.added' AND data #>> '{pending,_tag}' = 'OwnCode'`
 })
 
+/** Messages of each route in a queue of their own. */
+const routes = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE user_phone.outbox ADD COLUMN route text COLLATE "C" NOT NULL DEFAULT 'sms'`
+  yield* sql`UPDATE user_phone.outbox o SET route = 'verification/' || (u.pending ->> 'providerId') FROM user_phone.users u
+    WHERE o.status = 'queued' AND u.user_id = o.user_id AND u.pending ->> '_tag' = 'ProviderCode'
+      AND u.pending ->> 'codeId' = o.code_id::text`
+  yield* sql`DROP INDEX user_phone.outbox_fresh, user_phone.outbox_put_off`
+  yield* sql`CREATE INDEX outbox_fresh ON user_phone.outbox (route, created_at)
+    WHERE status = 'queued' AND due_at <= created_at`
+  yield* sql`CREATE INDEX outbox_put_off ON user_phone.outbox (route, due_at) WHERE status = 'queued' AND due_at > created_at`
+  yield* sql`CREATE INDEX outbox_expiring ON user_phone.outbox (expires_at) WHERE status = 'queued'`
+  yield* PgFunctions.install
+})
+
 /** The newest migration installs the functions, all of them, in their present form. */
 const migrations = Migrator.fromRecord({
   "0001_user_phone": tables,
   "0002_proof_and_wait": proofAndWait,
   "0003_delivery": delivery,
-  "0004_group_commit": PgFunctions.install
+  "0004_group_commit": Effect.void,
+  "0005_routes": routes
 })
 
 /**

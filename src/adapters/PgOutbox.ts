@@ -13,7 +13,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as SqlSchema from "effect/sql/SqlSchema"
 import * as Stream from "effect/Stream"
 import { Unavailable } from "../core/Errors.ts"
-import { type ClaimedMessage, type Delivery, Outbox, type Settlement } from "../core/Outbox.ts"
+import { type ClaimedMessage, type Delivery, Outbox, type Route, type Settlement } from "../core/Outbox.ts"
 import { UserId } from "../core/UserId.ts"
 import { orUnavailable } from "./internal/PgFailure.ts"
 
@@ -27,34 +27,34 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
     const sql = yield* SqlClient.SqlClient
     const pg = yield* PgClient.PgClient
 
-    const claimable = sql`kind IN ('code', 'notice') AND (leased_until IS NULL OR leased_until <= now())`
+    const claimable = (route: string) =>
+      sql`route = ${route} AND kind IN ('code', 'notice') AND (leased_until IS NULL OR leased_until <= now())`
 
     const claimDue = SqlSchema.findAll({
-      Request: Schema.Struct({ now: Schema.Date, limit: Schema.Int, leaseMillis: Schema.Finite }),
+      Request: Schema.Struct({ route: Schema.String, now: Schema.Date, limit: Schema.Int, leaseMillis: Schema.Finite }),
       Result: ClaimedRow,
-      execute: ({ leaseMillis, limit, now }) =>
+      execute: ({ leaseMillis, limit, now, route }) =>
         sql`WITH fresh AS (
-            SELECT message_id, created_at FROM user_phone.outbox
-            WHERE status = 'queued' AND due_at <= created_at AND created_at <= ${now} AND ${claimable}
+            SELECT message_id, user_id, created_at FROM user_phone.outbox
+            WHERE status = 'queued' AND due_at <= created_at AND created_at <= ${now} AND ${claimable(route)}
             ORDER BY created_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
           ), put_off AS (
-            SELECT message_id, created_at FROM user_phone.outbox
-            WHERE status = 'queued' AND due_at > created_at AND due_at <= ${now} AND ${claimable}
+            SELECT message_id, user_id, created_at FROM user_phone.outbox
+            WHERE status = 'queued' AND due_at > created_at AND due_at <= ${now} AND ${claimable(route)}
             ORDER BY due_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
           ), due AS (
-            SELECT message_id FROM (SELECT * FROM fresh UNION ALL SELECT * FROM put_off) oldest
+            SELECT message_id, user_id FROM (SELECT * FROM fresh UNION ALL SELECT * FROM put_off) oldest
             ORDER BY created_at LIMIT ${limit}
           )
           UPDATE user_phone.outbox o
           SET attempts = attempts + 1, lease_token = gen_random_uuid(),
             leased_until = now() + ${leaseMillis}::double precision * interval '1 millisecond'
-          FROM due WHERE o.message_id = due.message_id
-          RETURNING o.message_id AS "messageId", o.user_id AS "userId", o.kind, o.code_id AS "codeId",
+          FROM due LEFT JOIN user_phone.users u USING (user_id) WHERE o.message_id = due.message_id
+          RETURNING o.message_id AS "messageId", o.user_id AS "userId", o.kind, o.route, o.code_id AS "codeId",
             o.key_id AS "keyId", o.sealed, o.created_at AS "createdAt", o.expires_at AS "expiresAt",
-            o.resends, o.lease_token AS "leaseToken", o.attempts - 1 AS attempts, coalesce((
-              SELECT coalesce(u.pending -> 'current' ->> 'codeId', u.pending ->> 'codeId') = o.code_id::text
-              FROM user_phone.users u WHERE u.user_id = o.user_id
-            ), false) AS "codeIsPending"`
+            o.resends, o.lease_token AS "leaseToken", o.attempts - 1 AS attempts, coalesce(
+              coalesce(u.pending -> 'current' ->> 'codeId', u.pending ->> 'codeId') = o.code_id::text, false
+            ) AS "codeIsPending", coalesce((u.pending ->> 'wrongGuesses')::integer, 0) AS "wrongGuesses"`
     })
 
     const settleSent = (
@@ -105,8 +105,9 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
     })
 
     return Outbox.of({
-      claim: Effect.fn("PgOutbox.claim")(function*({ lease, limit, now }) {
+      claim: Effect.fn("PgOutbox.claim")(function*({ lease, limit, now, route }) {
         const claimed = yield* claimDue({
+          route,
           now: DateTime.toDateUtc(now),
           limit,
           leaseMillis: Duration.toMillis(lease)
@@ -141,6 +142,7 @@ const ClaimedRow = Schema.Struct({
   messageId: Schema.String,
   userId: UserId,
   kind: Schema.Literals(["code", "notice"]),
+  route: Schema.declare((route): route is Route => typeof route === "string"),
   codeId: Schema.NullOr(Schema.String),
   keyId: Schema.String,
   sealed: Schema.Uint8Array,
@@ -149,7 +151,8 @@ const ClaimedRow = Schema.Struct({
   resends: Schema.Int,
   leaseToken: Schema.String,
   attempts: Schema.Int,
-  codeIsPending: Schema.Boolean
+  codeIsPending: Schema.Boolean,
+  wrongGuesses: Schema.Int
 })
 
 const DeliveryRow = Schema.Struct({

@@ -189,6 +189,7 @@ const resultOf = ({ after, events }: Commit, outcome: typeof CommitOutcome.Type)
 const messageJson = (message: OutboxMessage) => ({
   message_id: message.messageId,
   kind: message.kind,
+  route: message.route,
   code_id: message.codeId ?? null,
   key_id: message.keyId,
   sealed: Base64.encode(message.sealed),
@@ -202,7 +203,7 @@ const chargeJson = (charge: Charge) => ({
   reason: charge.reason,
   at: DateTime.formatIso(charge.at),
   windows: charge.windows.map(({ max, within }) => ({ max, within: Duration.toMillis(within) })),
-  check_only: charge.checkOnly ?? false,
+  instead: charge.instead ?? null,
   remembered: remembered(charge),
   kept_until: DateTime.formatIso(DateTime.addDuration(charge.at, longest(charge)))
 })

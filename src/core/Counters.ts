@@ -18,7 +18,7 @@ export interface Window {
 }
 
 /**
- * One unit on one counter, or only the question whether there would be room for it.
+ * One unit on one counter, or what else is to be done with one.
  *
  * @category models
  * @since 0.1.0
@@ -30,8 +30,11 @@ export interface Charge {
   readonly reason: string
   readonly at: DateTime.Utc
   readonly windows: readonly [Window, ...Array<Window>]
-  /** The counter must have room, and stays as it is. */
-  readonly checkOnly?: true
+  /**
+   * `check`: the counter must have room, and stays as it is. `refund`: the unit that was charged at exactly that time is taken
+   * back, if the counter still knows of it; that needs no room.
+   */
+  readonly instead?: "check" | "refund"
 }
 
 /**

@@ -12,6 +12,7 @@ import * as Charges from "./internal/Charges.ts"
 import { record } from "./internal/Record.ts"
 import * as Limits from "./Limits.ts"
 import type { Notices } from "./Notices.ts"
+import { type Route, routeOfProvider } from "./Outbox.ts"
 import type { CodeRecord, PendingCode, ProviderCode } from "./PendingCode.ts"
 import type { PhoneNumber } from "./PhoneNumber.ts"
 import type { NoticeOf } from "./SmsNotifier.ts"
@@ -26,6 +27,7 @@ import { type PhoneChange, type SendWait, type UserPhone, type UserPhoneEvent } 
 export type MessageIntent =
   | {
     readonly kind: "code"
+    readonly route: Route
     readonly recipient: PhoneNumber
     readonly codeId: string
     readonly expiresAt: DateTime.Utc
@@ -194,8 +196,11 @@ const addCode = (
   const { chance, limits, now } = situation
   const pending: PendingCode = isOwn(code)
     ? { _tag: "OwnCode", current: code, ...(previous && { previous }), resends, wrongGuesses: 0 }
-    // The provider may send the same code again, so guesses at it go on being counted.
-    : { _tag: "ProviderCode", ...code, wrongGuesses: changed === undefined ? guessesAtProvider(user.pending, code) : 0 }
+    : {
+      _tag: "ProviderCode",
+      ...code,
+      wrongGuesses: changed === undefined ? guessesAtSame(user.pending, code, limits) : 0
+    }
   const recorded = (wait?: SendWait) => {
     const added: PhoneChange = { type: "user.human.phone.code.added", pending, ...(wait && { wait }) }
     return record(user, changed === undefined ? [added] : [changed, added], now)
@@ -206,13 +211,32 @@ const addCode = (
   if (until !== undefined) return Result.fail(new TooManyRequests({ reason: "WAIT_BETWEEN_CODES", until }))
   return Result.succeed({
     ...recorded(Limits.waitAfter(limits, user.wait, now, chance)),
-    messages: [{ kind: "code", recipient, codeId: code.codeId, expiresAt: code.expiresAt, resends }],
+    messages: [{
+      kind: "code",
+      route: routeOf(code),
+      recipient,
+      codeId: code.codeId,
+      expiresAt: code.expiresAt,
+      resends
+    }],
     charges: Charges.forCode(limits, user, code.number, now)
   })
 }
 
-const guessesAtProvider = (pending: PendingCode | undefined, { providerId }: { readonly providerId: string }): number =>
-  pending?._tag === "ProviderCode" && pending.providerId === providerId ? pending.wrongGuesses : 0
+const routeOf = (code: NewCode): Route => isOwn(code) ? "sms" : routeOfProvider(code.providerId)
+
+/**
+ * The provider may send the same code again, so guesses at it go on being counted, until it is spent: a resend helps then,
+ * where the provider has no limit that says otherwise. Guesses of the user and at the number are counted all the same.
+ */
+const guessesAtSame = (
+  pending: PendingCode | undefined,
+  { providerId }: { readonly providerId: string },
+  limits: Limits.Limits
+): number =>
+  pending?._tag === "ProviderCode" && pending.providerId === providerId && !Limits.isSpent(limits, pending.wrongGuesses)
+    ? pending.wrongGuesses
+    : 0
 
 /** The same with a notice to the number that a change takes from a user, if it was verified. */
 const noticed = (

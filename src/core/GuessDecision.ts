@@ -109,28 +109,28 @@ export const decideAttempt = (
 })
 
 /**
- * What a provider's answer comes to: the number is verified and the attempt no longer counts, or it was wrong indeed. An
- * answer about a code that is no longer pending proves nothing.
+ * What a provider's answer to an attempt comes to: the number is verified and the attempt no longer counts, or it was wrong
+ * indeed. An answer about a code that is no longer pending proves nothing.
  *
  * @category decisions
  * @since 0.1.0
  */
 export const decideOutcome = (
   user: UserPhone,
-  { attemptedAt, codeId, right }: {
-    readonly codeId: string
-    readonly attemptedAt: DateTime.Utc
-    readonly right: boolean
-  },
+  { charges, events: [{ at: attemptedAt }] }: Decision,
+  { codeId, right }: { readonly codeId: string; readonly right: boolean },
   now: DateTime.Utc
 ): Result.Result<Decision, InvalidCode> => {
   const { pending } = user
   if (pending?._tag !== "ProviderCode" || pending.codeId !== codeId) return refuse("NO_CODE")
-  return Result.succeed(record(user, [
-    right
-      ? { type: "user.human.phone.verified", proven: pending.number, vouched: false, attemptedAt }
-      : { type: "user.human.phone.verification.failed", codeId, attempted: true }
-  ], now))
+  return Result.succeed({
+    ...record(user, [
+      right
+        ? { type: "user.human.phone.verified", proven: pending.number, vouched: false, attemptedAt }
+        : { type: "user.human.phone.verification.failed", codeId, attempted: true }
+    ], now),
+    charges: right ? Charges.refunded(charges) : []
+  })
 }
 
 const isLive = ({ expiresAt }: { readonly expiresAt: DateTime.Utc }, now: DateTime.Utc): boolean =>

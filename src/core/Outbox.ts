@@ -20,6 +20,23 @@ import type { UserId } from "./UserId.ts"
 export type MessageKind = "code" | "notice"
 
 /**
+ * Who delivers a message: the notifier, or the verification provider of that id, which makes the code that it sends. Each
+ * has a queue of its own, so that one that is down holds up none of the others' messages.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Route = "sms" | `verification/${string}`
+
+/**
+ * The route of the codes that a provider makes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const routeOfProvider = (providerId: string): Route => `verification/${providerId}`
+
+/**
  * A message as it is committed. What it says and to whom is sealed; only who it is about can be read.
  *
  * @category models
@@ -29,6 +46,7 @@ export interface OutboxMessage {
   readonly messageId: string
   readonly userId: UserId
   readonly kind: MessageKind
+  readonly route: Route
   /** The code that the message carries, none for a notice. */
   readonly codeId: string | undefined
   /** The key that sealed it. */
@@ -54,6 +72,8 @@ export interface ClaimedMessage extends OutboxMessage {
   readonly attempts: number
   /** For a code: whether it was still the newest pending one of its user at the claim. */
   readonly codeIsPending: boolean
+  /** For a code that was: the wrong guesses at it. */
+  readonly wrongGuesses: number
 }
 
 /**
@@ -104,14 +124,15 @@ export interface Delivery {
 /**
  * Contract:
  *
- * - `claim` hands out messages that are due, the oldest first, at most `limit`. While a lease lives, no other claim returns
- *   its message, from any process; after it, the message is due again.
+ * - `claim` hands out messages of a route that are due, the oldest first, at most `limit`. While a lease lives, no other
+ *   claim returns its message, from any process; after it, the message is due again.
  * - `settle` acts only for the latest lease on a message and answers whether it did. Once another worker has the message,
  *   or its user is removed, the worker that lost it changes nothing.
- * - `report` records what a provider says became of a message, once: the first report that is final stays. A message that
- *   was in a worker's hands, and is not settled yet, is settled by it as sent; for a code, the user's log gets
- *   `user.human.phone.code.delivered` or `.undelivered` in the same step. A message that was never claimed, was given up or
- *   dropped, or is unknown, stays as it is. Answers whether it was recorded.
+ * - `report` records what a provider says became of a message: the first report stays, but for one that it arrived after
+ *   one that it did not, as when one provider failed and the next delivered. A message that was in a worker's hands, and is
+ *   not settled yet, is settled by it as sent; for a code, the user's log gets `user.human.phone.code.delivered` or
+ *   `.undelivered` in the same step. A message that was never claimed, was given up or dropped, or is unknown, stays as it
+ *   is. Answers whether it was recorded.
  * - `arrivals` tells that there may be messages to claim, soon after a commit by any process. It is only a hint: nothing
  *   is told of retries, and some may be missed.
  * - `delivery` tells of the message that carries a user's code, at least until that code expires; undefined when there is
@@ -122,6 +143,7 @@ export interface Delivery {
  */
 export class Outbox extends Context.Service<Outbox, {
   readonly claim: (options: {
+    readonly route: Route
     readonly now: DateTime.Utc
     readonly limit: number
     readonly lease: Duration.Duration

@@ -19,7 +19,7 @@ import * as Stream from "effect/Stream"
 import type { CodeVault } from "./CodeVault.ts"
 import type { Unavailable } from "./Errors.ts"
 import * as HandOver from "./internal/HandOver.ts"
-import { type ClaimedMessage, Outbox } from "./Outbox.ts"
+import { type ClaimedMessage, Outbox, type Route } from "./Outbox.ts"
 import type { SmsNotifier } from "./SmsNotifier.ts"
 import type { SmsText } from "./SmsText.ts"
 
@@ -30,11 +30,11 @@ import type { SmsText } from "./SmsText.ts"
 export interface SmsDeliveryOptions {
   /** How long to wait when nothing is due and nothing is told to have come; 1 second by default. */
   readonly pollInterval?: Duration.Input | undefined
-  /** Messages in hand at once; 16 by default. */
+  /** Messages of a route in hand at once; 16 by default. */
   readonly concurrency?: number | undefined
   /** How long a message is this worker's; 60 seconds by default. A hand-over is given up after half of it. */
   readonly lease?: Duration.Input | undefined
-  /** How often a message is tried before it is dead; 10 by default. */
+  /** How often a message is tried before it is dead; 16 by default, which takes longer than a code lives. */
   readonly maxAttempts?: number | undefined
   /** How long a shutdown waits for the messages in hand before it gives them back; 10 seconds by default. */
   readonly shutdownTimeout?: Duration.Input | undefined
@@ -44,8 +44,9 @@ export interface SmsDeliveryOptions {
  * Runs a worker for as long as the layer lives. On shutdown it finishes the messages in hand, and gives back those that take
  * too long.
  *
- * It takes messages as soon as they come and it has room for them. While nobody can deliver, it takes none; after that it
- * begins with one, and doubles with each that goes well, so that whoever has just recovered is not run over.
+ * It takes messages as soon as they come and it has room for them, those for the notifier and, where one is set up, those for
+ * the verification provider. While one of the two cannot deliver, it takes none of theirs; after that it begins with one, and
+ * doubles with each that goes well, so that whoever has just recovered is not run over.
  *
  * @category layers
  * @since 0.1.0
@@ -55,87 +56,99 @@ export const layer = (
 ): Layer.Layer<never, never, Outbox | CodeVault | SmsText | SmsNotifier> =>
   Layer.effectDiscard(Effect.gen(function*() {
     const outbox = yield* Outbox
-    const { claim, handle } = yield* makeHandOver(options)
-    const concurrency = options.concurrency ?? defaultConcurrency
-    const pollInterval = Duration.fromInputUnsafe(options.pollInterval ?? "1 second")
+    const handOver = yield* makeHandOver(options)
     const stopping = yield* Deferred.make<void>()
-    const deliveries = yield* FiberSet.make<void>()
-    /** Open when there may be something to do: a message has come, or one is done. */
-    const stirred = Latch.makeUnsafe()
-    let inHand = 0
-    let room = concurrency
-    let pausedUntil = yield* DateTime.now
-    let failures = 0
-
-    const deliver = (message: ClaimedMessage) =>
-      handle(message).pipe(
-        Effect.map((outcome) => {
-          if (outcome._tag === "Paused") {
-            pausedUntil = outcome.until
-            room = 1
-          } else if (outcome._tag === "Sent") {
-            room = Math.min(room * 2, concurrency)
-          }
-        }),
-        Effect.ensuring(Effect.sync(() => {
-          inHand--
-          Latch.openUnsafe(stirred)
-        }))
-      )
-
-    const recovered = Effect.suspend(() => {
-      const wereDown = failures > 0
-      failures = 0
-      return wereDown ? Effect.logInfo("the outbox can be reached again") : Effect.void
-    })
-    const unreachable = (cause: Cause.Cause<Unavailable>) =>
-      Effect.suspend(() => {
-        failures = Math.min(failures + 1, 16)
-        const pause = Effect.sleep(Duration.min(Duration.times(pollInterval, 2 ** (failures - 1)), longestPause))
-        return failures === 1 ? Effect.andThen(Effect.logError("the outbox cannot be worked on", cause), pause) : pause
-      })
-
-    /** Takes as many messages as there is room for, and answers whether there may be more. */
-    const take = Effect.fnUntraced(function*(free: number) {
-      const messages = yield* claim(free)
-      inHand += messages.length
-      for (const message of messages) yield* FiberSet.run(deliveries, deliver(message))
-      yield* recovered
-      return messages.length === free
-    }, Effect.uninterruptible)
-
-    const round = Effect.gen(function*() {
-      Latch.closeUnsafe(stirred)
-      const now = yield* DateTime.now
-      if (DateTime.isGreaterThan(pausedUntil, now)) return yield* Effect.sleep(DateTime.distance(now, pausedUntil))
-      const free = room - inHand
-      const full = free <= 0 || (yield* take(free))
-      return yield* Effect.race(Latch.await(stirred), full ? Effect.never : Effect.sleep(pollInterval))
-    }).pipe(
-      Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), unreachable),
-      Effect.race(Deferred.await(stopping)),
-      Effect.repeat({ while: () => !Deferred.isDoneUnsafe(stopping) })
-    )
-
-    yield* Effect.forkScoped(listen(outbox, Effect.sync(() => Latch.openUnsafe(stirred))))
-    const worker = yield* Effect.forkDetach(round)
-    // What is still in hand after that is interrupted with the set.
+    const queues = yield* Effect.forEach(handOver.routes, (route) => makeQueue(route, handOver, options, stopping))
+    const stir = Effect.sync(() => queues.forEach(({ stirred }) => Latch.openUnsafe(stirred)))
+    yield* Effect.forkScoped(listen(outbox, stir))
+    // What is still in hand after that is interrupted with its queue.
     yield* Effect.addFinalizer(() =>
       Deferred.succeed(stopping, undefined).pipe(
-        Effect.andThen(Fiber.await(worker)),
-        Effect.andThen(FiberSet.awaitEmpty(deliveries)),
+        Effect.andThen(Effect.forEach(queues, ({ drained }) => drained, { concurrency: "unbounded", discard: true })),
         Effect.timeoutOption(options.shutdownTimeout ?? "10 seconds"),
-        Effect.andThen(Fiber.interrupt(worker))
+        Effect.andThen(Effect.forEach(queues, ({ worker }) => Fiber.interrupt(worker), { discard: true }))
       )
     )
   }))
+
+/** Works on the messages of one route, until it is to stop. */
+const makeQueue = Effect.fnUntraced(function*(
+  route: Route,
+  { claim, handle }: HandOver.HandOver,
+  options: SmsDeliveryOptions,
+  stopping: Deferred.Deferred<void>
+) {
+  const concurrency = options.concurrency ?? defaultConcurrency
+  const pollInterval = Duration.fromInputUnsafe(options.pollInterval ?? "1 second")
+  const deliveries = yield* FiberSet.make<void>()
+  /** Open when there may be something to do: a message has come, or one is done. */
+  const stirred = Latch.makeUnsafe()
+  let inHand = 0
+  let room = concurrency
+  let pausedUntil = yield* DateTime.now
+  let failures = 0
+
+  const deliver = (message: ClaimedMessage) =>
+    handle(message).pipe(
+      Effect.map((outcome) => {
+        if (outcome._tag === "Paused") {
+          pausedUntil = outcome.until
+          room = 1
+        } else if (outcome._tag === "Sent") {
+          room = Math.min(room * 2, concurrency)
+        }
+      }),
+      Effect.ensuring(Effect.sync(() => {
+        inHand--
+        Latch.openUnsafe(stirred)
+      }))
+    )
+
+  const recovered = Effect.suspend(() => {
+    const wereDown = failures > 0
+    failures = 0
+    return wereDown ? Effect.logInfo("the outbox can be reached again") : Effect.void
+  })
+  const unreachable = (cause: Cause.Cause<Unavailable>) =>
+    Effect.suspend(() => {
+      failures = Math.min(failures + 1, 16)
+      const pause = Effect.sleep(Duration.min(Duration.times(pollInterval, 2 ** (failures - 1)), longestPause))
+      return failures === 1 ? Effect.andThen(Effect.logError("the outbox cannot be worked on", cause), pause) : pause
+    })
+
+  /** Takes as many messages as there is room for, and answers whether there may be more. */
+  const take = Effect.fnUntraced(function*(free: number) {
+    const messages = yield* claim(route, free)
+    inHand += messages.length
+    for (const message of messages) yield* FiberSet.run(deliveries, deliver(message))
+    yield* recovered
+    return messages.length === free
+  }, Effect.uninterruptible)
+
+  const round = Effect.gen(function*() {
+    Latch.closeUnsafe(stirred)
+    const now = yield* DateTime.now
+    if (DateTime.isGreaterThan(pausedUntil, now)) return yield* Effect.sleep(DateTime.distance(now, pausedUntil))
+    const free = room - inHand
+    const full = free <= 0 || (yield* take(free))
+    return yield* Effect.race(Latch.await(stirred), full ? Effect.never : Effect.sleep(pollInterval))
+  }).pipe(
+    Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), unreachable),
+    Effect.race(Deferred.await(stopping)),
+    Effect.repeat({ while: () => !Deferred.isDoneUnsafe(stopping) })
+  )
+
+  const worker = yield* Effect.forkDetach(round)
+  const drained = Effect.andThen(Fiber.await(worker), FiberSet.awaitEmpty(deliveries))
+  return { stirred, worker, drained }
+})
 
 /** The longest wait between attempts at an outbox that fails. */
 const longestPause = Duration.seconds(5)
 
 const defaultConcurrency = 16
 
-const makeHandOver = ({ lease = "60 seconds", maxAttempts = 10 }: SmsDeliveryOptions) =>
+const makeHandOver = ({ lease = "60 seconds", maxAttempts = 16 }: SmsDeliveryOptions) =>
   HandOver.make({ lease: Duration.fromInputUnsafe(lease), maxAttempts })
 
 /** Runs an effect whenever messages are told to have come. Where they cannot be told, they are found by looking. */
@@ -152,13 +165,13 @@ const listen = (outbox: Outbox["Service"], stir: Effect.Effect<unknown>) =>
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(options: SmsDeliveryOptions = {}) {
-  const { claim, handle } = yield* makeHandOver(options)
+  const { claim, handle, routes } = yield* makeHandOver(options)
   const concurrency = options.concurrency ?? defaultConcurrency
 
   return {
     /** Takes what is due, works through it and answers how many messages that were. */
     deliverDue: Effect.gen(function*() {
-      const messages = yield* claim(concurrency)
+      const messages = (yield* Effect.forEach(routes, (route) => claim(route, concurrency))).flat()
       yield* Effect.forEach(messages, handle, { concurrency, discard: true })
       return messages.length
     })

@@ -14,6 +14,7 @@ import type { Access } from "./Access.ts"
 import type { Actor } from "./Actor.ts"
 import { CodeGenerator } from "./CodeGenerator.ts"
 import { type CodeBinding, CodeVault } from "./CodeVault.ts"
+import type { Decision } from "./Decision.ts"
 import {
   type InvalidArgument,
   InvalidCode,
@@ -107,15 +108,15 @@ const make = Effect.gen(function*() {
     }
     const decision = decideAttempt(user, code, { limits, now })
     yield* phone.commit({ ...decision, messages: [] })
-    return { provider, codeId, verificationId, number, attemptedAt: decision.events[0].at } satisfies Attempt
+    return { provider, codeId, verificationId, number, decision } satisfies Attempt
   })
 
-  const settleAttempt = (userId: UserId, { attemptedAt, codeId }: Attempt, outcome: CheckOutcome) =>
+  const settleAttempt = (userId: UserId, { codeId, decision: attempted }: Attempt, outcome: CheckOutcome) =>
     phone.onUser(userId, "SelfOrWriter", ({ user }) =>
       Effect.gen(function*() {
         const now = yield* DateTime.now
         const right = outcome === "right"
-        const decision = yield* Effect.fromResult(decideOutcome(user, { codeId, attemptedAt, right }, now))
+        const decision = yield* Effect.fromResult(decideOutcome(user, attempted, { codeId, right }, now))
         const details = yield* phone.append(decision)
         if (right) return { details }
         if (outcome === "wrong") return yield* wrongGuess(decision.after, limits, now)
@@ -161,7 +162,7 @@ interface Attempt {
   readonly codeId: string
   readonly verificationId: string
   readonly number: PhoneNumber
-  readonly attemptedAt: DateTime.Utc
+  readonly decision: Decision
 }
 
 /**

@@ -118,12 +118,35 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
           if (result._tag !== "Committed") yield* noTraceOf(user, change)
           return result
         })
-        const check: Partial<Charge> = { checkOnly: true }
+        const check: Partial<Charge> = { instead: "check" }
         const until = DateTime.add(now, { minutes: 1 })
         const full = { _tag: "LimitReached", reason: "TEST_LIMIT", until }
         for (const changes of [check, check, check, {}, check, {}]) yield* Effect.flatMap(commit(changes), committed)
         for (const changes of [check, {}]) assertSame(yield* commit(changes), full)
         yield* Effect.flatMap(commit({ ...check, at: until }), committed)
+      }))
+
+    it.effect("takes back a charge, of that very time and only once, though the counter is full", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const now = yield* DateTime.now
+        const counter = `refunded/${newUserId()}`
+        const commit = Effect.fnUntraced(function*(...charges: ReadonlyArray<Charge>) {
+          return (yield* store.commit({ ...settingNumber(yield* register(), numberOf(1), now), charges }))._tag
+        })
+        const at = (seconds: number) => charge(counter, DateTime.add(now, { seconds }))
+        const back = (seconds: number): Charge => ({ ...at(seconds), instead: "refund" })
+
+        assert.strictEqual(yield* commit(back(0)), "Committed")
+        for (const second of [1, 2]) assert.strictEqual(yield* commit(at(second)), "Committed")
+        assert.strictEqual(yield* commit(back(3)), "Committed")
+        assert.strictEqual(yield* commit(at(4)), "LimitReached")
+        for (const time of ["first", "second"]) assert.strictEqual(yield* commit(back(1)), "Committed", time)
+        assert.strictEqual(yield* commit(at(4)), "Committed")
+        assert.strictEqual(yield* commit(at(5)), "LimitReached")
+        assert.strictEqual(yield* commit(back(2), back(4)), "Committed")
+        for (const second of [6, 7]) assert.strictEqual(yield* commit(at(second)), "Committed")
+        assert.strictEqual(yield* commit(at(8)), "LimitReached")
       }))
 
     it.effect("never goes over a limit, whoever charges it at once", () =>

@@ -4,16 +4,19 @@
 import { assert, layer } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { Outbox, type OutboxMessage } from "../core/Outbox.ts"
+import { decideGuess } from "../core/GuessDecision.ts"
+import * as Limits from "../core/Limits.ts"
+import { Outbox, type OutboxMessage, routeOfProvider } from "../core/Outbox.ts"
 import { Users } from "../core/Users.ts"
 import { UserStore } from "../core/UserStore.ts"
 import { claim, freshlyQueued, settlements, withoutLease } from "./internal/Queue.ts"
 import { assertSame } from "./internal/Same.ts"
-import { committed, folded, numberOf, register, settingNumber } from "./internal/Samples.ts"
+import { committed, folded, newUserId, numberOf, register, settingNumber } from "./internal/Samples.ts"
 
 /**
  * @category suites
@@ -29,6 +32,27 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         assertSame(two.map((message) => message.attempts), [0, 0])
         assertSame((yield* claim(now, 2)).map(withoutLease), queued.slice(2))
         assertSame(yield* claim(now, 2), [])
+      }))
+
+    it.effect("hands out each message on its own route only, however many wait on another", () =>
+      Effect.gen(function*() {
+        const { now } = yield* freshlyQueued(3)
+        const store = yield* UserStore
+        const outbox = yield* Outbox
+        const route = routeOfProvider(newUserId())
+        const change = settingNumber(yield* register(), numberOf(9), now)
+        const message = { ...change.messages[0]!, route }
+        yield* Effect.flatMap(store.commit({ ...change, messages: [message] }), committed)
+        const options = { route, now, limit: 2, lease: Duration.minutes(1) }
+        assertSame(yield* outbox.claim({ ...options, route: routeOfProvider("another") }), [])
+        const [claimed, ...others] = yield* outbox.claim(options)
+        assertSame([withoutLease(claimed!), others], [message, []])
+        assert.strictEqual((yield* claim(now, 10)).length, 3)
+        // Put off, it stays on its route.
+        yield* outbox.settle(claimed!, { _tag: "Retry", at: DateTime.add(now, { seconds: 5 }), reason: "test" })
+        const later = DateTime.add(now, { seconds: 5 })
+        assertSame(yield* claim(later, 10), [])
+        assertSame((yield* outbox.claim({ ...options, now: later })).map(withoutLease), [message])
       }))
 
     it.effect("does not hand out what is not due yet", () =>
@@ -198,6 +222,18 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
           ]),
           [[0, false], [2, true], [0, true]]
         )
+      }))
+
+    it.effect("tells of the wrong guesses at a code that is still pending", () =>
+      Effect.gen(function*() {
+        const { now, registered: [user] } = yield* freshlyQueued(2)
+        const store = yield* UserStore
+        const waiting = (yield* store.load(user!.userId))!
+        if (waiting.pending?._tag !== "OwnCode") return assert.fail("no code")
+        const guess = { codes: [waiting.pending.current] as const, right: false }
+        const wrong = decideGuess(waiting, guess, { limits: Limits.off, now })
+        yield* Effect.flatMap(store.commit({ ...wrong, messages: [] }), committed)
+        assertSame((yield* claim(now, 2)).map(({ wrongGuesses }) => wrongGuesses), [1, 0])
       }))
 
     it.effect("tells of what comes in", () =>

@@ -33,8 +33,8 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         assert.isTrue(yield* outbox.report(failed!, { status: "failed", code: "30005" }, now))
         for (const messageId of [delivered!, failed!]) {
           assert.isFalse(yield* outbox.report(messageId, { status: "failed", code: "again" }, now))
-          assert.isFalse(yield* outbox.report(messageId, { status: "delivered" }, now))
         }
+        assert.isFalse(yield* outbox.report(delivered!, { status: "delivered" }, now))
         assertSame(yield* Effect.forEach([0, 1], tell), [
           { state: "delivered", attempts: 1, reason: undefined },
           { state: "failed", attempts: 1, reason: "not delivered: 30005" }
@@ -45,6 +45,30 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         assertSame(yield* lastOf(0), { type: "user.human.phone.code.delivered", ...ids(0) })
         assertSame(yield* lastOf(1), { type: "user.human.phone.code.undelivered", ...ids(1), code: "30005" })
         for (const user of registered) assertSame(yield* folded(user), yield* store.load(user.userId))
+      }))
+
+    it.effect("records that a message arrived after all, as when one provider failed and the next did not, and then no more", () =>
+      Effect.gen(function*() {
+        const { now, queued: [message], registered: [user] } = yield* freshlyQueued(1)
+        const outbox = yield* Outbox
+        const { codeId, messageId } = message!
+        yield* claim(now, 1)
+        assert.isTrue(yield* outbox.report(messageId, { status: "failed", code: "30005" }, now))
+        assert.isTrue(yield* outbox.report(messageId, { status: "delivered" }, now))
+        assert.isFalse(yield* outbox.report(messageId, { status: "delivered" }, now))
+        assert.isFalse(yield* outbox.report(messageId, { status: "failed", code: "30005" }, now))
+        assertSame(yield* outbox.delivery(user!.userId, codeId!), {
+          state: "delivered",
+          attempts: 1,
+          reason: undefined
+        })
+        const history = yield* UserStore.use((store) => store.history(user!.userId))
+        assert.deepStrictEqual(history.slice(-3).map(({ change }) => change.type), [
+          "user.human.phone.code.sent",
+          "user.human.phone.code.undelivered",
+          "user.human.phone.code.delivered"
+        ])
+        assertSame(yield* folded(user!), yield* UserStore.use((store) => store.load(user!.userId)))
       }))
 
     it.effect("takes a report on a message in hand for its hand-over, and lets its worker settle it after that", () =>

@@ -89,6 +89,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         assert.strictEqual(state.pending, undefined)
         assert.strictEqual(state.sequence, 3n)
         const claimed = yield* outbox.claim({
+          route: "sms",
           now: DateTime.add(now, { seconds: 1 }),
           limit: 1000,
           lease: Duration.seconds(1)

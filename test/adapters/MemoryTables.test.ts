@@ -33,7 +33,7 @@ describe("the tables in memory", () => {
           idempotency: { scope: `${minute}`, request: "request", keptUntil: DateTime.add(at, { minutes: 10 }) }
         })
         assert.strictEqual(result._tag, "Committed")
-        for (const message of yield* claim({ now: at, limit: 1, lease })) {
+        for (const message of yield* claim({ route: "sms", now: at, limit: 1, lease })) {
           yield* settle(message, { _tag: "Sent", at, provider: "test", reference: undefined })
         }
       }

@@ -63,7 +63,7 @@ describe("migrations", () => {
       yield* start
       const sql = yield* SqlClient.SqlClient
       const rows = yield* sql`SELECT migration_id FROM user_phone.migrations`
-      assert.deepStrictEqual(rows, [1, 2, 3, 4].map((migration_id) => ({ migration_id })))
+      assert.deepStrictEqual(rows, [1, 2, 3, 4, 5].map((migration_id) => ({ migration_id })))
     }).pipe(Effect.provide(layerClient.pipe(Layer.provideMerge(layerDatabase)))))
 })
 
@@ -78,10 +78,10 @@ describe("a schema from before", () => {
       // As the first migration left it.
       yield* sql`ALTER TABLE user_phone.users DROP COLUMN proven, DROP COLUMN wait`
       yield* sql`DROP INDEX user_phone.outbox_of_code, user_phone.outbox_settled, user_phone.outbox_fresh,
-        user_phone.outbox_put_off`
+        user_phone.outbox_put_off, user_phone.outbox_expiring`
       yield* sql`CREATE INDEX outbox_due ON user_phone.outbox (due_at) WHERE status = 'queued'`
       yield* sql`ALTER TABLE user_phone.outbox DROP COLUMN resends, DROP COLUMN provider, DROP COLUMN receipt,
-        DROP COLUMN receipt_code`
+        DROP COLUMN receipt_code, DROP COLUMN route`
       yield* sql`ALTER TABLE user_phone.outbox RENAME COLUMN reference TO receipt`
       yield* sql`UPDATE user_phone.users SET pending = pending #- '{current,sent}' #- '{resends}'`
       yield* sql`UPDATE user_phone.events
@@ -92,6 +92,17 @@ describe("a schema from before", () => {
         VALUES (${user.userId}, 3, 'user.human.phone.verified', now(), '{"vouched": true}')`
 
       yield* PgMigrations.run
+      const outbox = yield* Outbox.Outbox
+      const claimed = yield* outbox.claim({
+        route: "sms",
+        now: yield* DateTime.now,
+        limit: 9,
+        lease: Duration.seconds(1)
+      })
+      assert.deepStrictEqual(
+        claimed.map(({ messageId }) => messageId),
+        change.messages.map(({ messageId }) => messageId)
+      )
       assertSame(yield* store.load(user.userId), change.after)
       const history = yield* store.history(user.userId)
       assertSame(history.slice(0, 2), change.events)
@@ -114,7 +125,7 @@ describe("a database that fails", () => {
       users.update(userId, { state: "active" }),
       users.remove(userId),
       users.list({ limit: 1 }),
-      outbox.claim({ now, limit: 1, lease: Duration.seconds(1) })
+      outbox.claim({ route: "sms", now, limit: 1, lease: Duration.seconds(1) })
     ]
   })
   const allUnavailable = Effect.gen(function*() {

@@ -78,7 +78,8 @@ describe("housekeeping", () => {
       const sql = yield* SqlClient.SqlClient
       const outbox = yield* Outbox.Outbox
       for (const name of ["1", "2", "3"]) yield* commitAgo(name, 0)
-      const [first, second] = yield* outbox.claim({ now: yield* DateTime.now, limit: 2, lease: Duration.minutes(1) })
+      const now = yield* DateTime.now
+      const [first, second] = yield* outbox.claim({ route: "sms", now, limit: 2, lease: Duration.minutes(1) })
       yield* outbox.settle(first!, { _tag: "Dead", reason: "test" })
       yield* outbox.settle(second!, { _tag: "Sent", at: yield* DateTime.now, provider: "test", reference: undefined })
       yield* sql`UPDATE user_phone.outbox SET settled_at = settled_at - interval '29 days'`
@@ -88,6 +89,31 @@ describe("housekeeping", () => {
       yield* sql`UPDATE user_phone.outbox SET created_at = created_at - interval '1 year'`
       yield* PgHousekeeping.tidy
       assert.strictEqual((yield* rows)[2], 1)
+    }).pipe(Effect.provide(layerStores)))
+
+  it.live("drops expired messages that nobody took, and wipes what they say, but none in a worker's hands", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const outbox = yield* Outbox.Outbox
+      for (const name of ["1", "2", "3"]) yield* commitAgo(name, 20)
+      yield* commitAgo("4", 0)
+      const now = yield* DateTime.now
+      const [held] = yield* outbox.claim({ route: "sms", now, limit: 1, lease: Duration.minutes(1) })
+      const byReason =
+        sql`SELECT status, reason, count(*)::int, count(sealed)::int AS readable, count(settled_at)::int AS settled
+        FROM user_phone.outbox GROUP BY 1, 2 ORDER BY 1`
+      yield* PgHousekeeping.tidy
+      const queued = { status: "queued", reason: null, count: 2, readable: 2, settled: 0 }
+      assert.deepStrictEqual(yield* byReason, [
+        { status: "dropped", reason: "expired", count: 2, readable: 0, settled: 2 },
+        queued
+      ])
+      assert.isTrue(yield* outbox.settle(held!, { _tag: "Retry", at: now, reason: "test" }))
+      yield* PgHousekeeping.tidy
+      assert.deepStrictEqual(yield* byReason, [
+        { status: "dropped", reason: "expired", count: 3, readable: 0, settled: 3 },
+        { ...queued, count: 1, readable: 1 }
+      ])
     }).pipe(Effect.provide(layerStores)))
 
   it.live("begins when the stores are built", () =>

@@ -52,7 +52,7 @@ describe("Charges", () => {
       const [right, wrong] = [true, false].map((right) =>
         Charges.forGuess(Limits.defaults, user, { codes, right }, at(0))
       )
-      assertSame(right, wrong!.map((charge) => ({ ...charge, checkOnly: true })))
+      assertSame(right, wrong!.map((charge) => ({ ...charge, instead: "check" })))
     }
   })
 

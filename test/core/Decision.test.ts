@@ -80,6 +80,7 @@ describe("decideSetPhone", () => {
       },
       messages: [{
         kind: "code",
+        route: "sms",
         recipient: number("1"),
         codeId: "c",
         expiresAt: DateTime.add(at(0), { minutes: 10 }),
@@ -223,6 +224,7 @@ describe("decideResend", () => {
     assert.deepStrictEqual(decision.events.map(({ change }) => change.type), ["user.human.phone.code.added"])
     assertSame(decision.messages, [{
       kind: "code",
+      route: "sms",
       recipient: number("1"),
       codeId: "new",
       expiresAt: code("new", at(10)).expiresAt,
@@ -465,7 +467,7 @@ describe("a code that a provider makes", () => {
   const waiting = fold(unsent, [sent], at(1))
   const limits = Limits.defaults
   const resend = (user: UserPhone, now: DateTime.Utc, next: NewCode = code("new", now)) =>
-    decideResend(user, { code: next, grace: Duration.seconds(60) }, situation(now))
+    decideResend(user, { code: next, grace: Duration.seconds(60) }, situation(now, { limits }))
   const ask = (user: UserPhone, now: DateTime.Utc, line: string | undefined = "1") =>
     codeToAskAbout(user, line && fingerprint(line), limits, now)
   const refused = (user: UserPhone, now: DateTime.Utc, line?: string): object =>
@@ -478,6 +480,7 @@ describe("a code that a provider makes", () => {
     assertSame(decision.after.pending, { _tag: "ProviderCode", ...made, wrongGuesses: 0 })
     assertSame(decision.messages, [{
       kind: "code",
+      route: "verification/provider",
       recipient: number("1"),
       codeId: "p",
       expiresAt: at(600),
@@ -523,22 +526,27 @@ describe("a code that a provider makes", () => {
 
   it("verifies the number by a right answer about the code that is still pending, and by no other", () => {
     const user = fold(waiting, [attempted], at(5))
-    const outcome = { codeId: "p", attemptedAt: at(5), right: true }
-    const { after, events } = Result.getOrThrow(decideOutcome(user, outcome, at(6)))
+    const { code } = Result.getOrThrow(ask(waiting, at(5)))
+    const attempt = decideAttempt(waiting, code, { limits, now: at(5) })
+    const outcome = { codeId: "p", right: true }
+    const { after, charges, events } = Result.getOrThrow(decideOutcome(user, attempt, outcome, at(6)))
     assertSame(events.map(({ change }) => change), [{ ...verified, attemptedAt: at(5) }])
     assertSame(after.phone, { number: number("1"), verified: true })
     assertSame(after.guesses, { wrongInARow: 0, wrongAt: [] })
+    assertSame(charges, attempt.charges.map((charge) => ({ ...charge, instead: "refund" })))
+    assert.lengthOf(charges, 1)
 
-    const wrong = Result.getOrThrow(decideOutcome(user, { ...outcome, right: false }, at(6)))
+    const wrong = Result.getOrThrow(decideOutcome(user, attempt, { ...outcome, right: false }, at(6)))
     assertSame(wrong.events.map(({ change }) => change), [
       { type: "user.human.phone.verification.failed", codeId: "p", attempted: true }
     ])
     assertSame(wrong.after.guesses, user.guesses)
+    assertSame(wrong.charges, [])
 
     const replaced = fold(user, [changed("2")])
     const resent = Result.getOrThrow(resend(user, at(40), { ...made, codeId: "q" })).after
     for (const other of [replaced, resent, fold(user, [removed]), fold(registered, [changed("1"), added("p")])]) {
-      const result = decideOutcome(other, outcome, at(41))
+      const result = decideOutcome(other, attempt, outcome, at(41))
       assertSame(Result.isFailure(result) ? { ...result.failure } : result, invalid("NO_CODE"))
     }
   })
@@ -551,6 +559,13 @@ describe("a code that a provider makes", () => {
     assert.strictEqual(Result.getOrThrow(resend(user, at(40))).after.pending?.wrongGuesses, 0)
     const { after } = set(user, { number: number("2"), fingerprint: fingerprint("2"), proof: made }, at(40))
     assert.strictEqual(after.pending?.wrongGuesses, 0)
+  })
+
+  it("counts anew over a resend when it is spent, so that the resend helps", () => {
+    const spent = fold(waiting, Array.from({ length: 5 }, () => attempted), at(5))
+    const next = Result.getOrThrow(resend(spent, at(40), { ...made, codeId: "q" })).after
+    assert.strictEqual(next.pending?.wrongGuesses, 0)
+    assertSame(next.guesses, spent.guesses)
   })
 
   it("accepts no code of ours beside it", () => {

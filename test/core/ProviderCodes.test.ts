@@ -186,6 +186,34 @@ describe("a code that a provider makes", () => {
       assert.lengthOf(played.checked, 5)
     }).pipe(Effect.provide(layers)))
 
+  it.effect("can be had anew when it is spent", () =>
+    Effect.gen(function*() {
+      const userId = yield* waiting
+      for (let guess = 0; guess < 5; guess++) yield* failure(verify(userId, "314159"))
+      assert.strictEqual(yield* failure(verify(userId, right)), "InvalidCode CODE_SPENT")
+      yield* TestClock.adjust("40 seconds")
+      yield* resend(userId)
+      assert.strictEqual(yield* deliver, 1)
+      yield* verify(userId, right)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("costs a number nothing when it was guessed right, whoever proves it, and a wrong guess what it always does", () =>
+    Effect.gen(function*() {
+      for (let user = 0; user < 12; user++) {
+        yield* TestClock.adjust("90 minutes")
+        yield* verify(yield* waiting, right)
+      }
+      for (let user = 0; user < 5; user++) {
+        yield* TestClock.adjust("90 minutes")
+        const userId = yield* waiting
+        for (let guess = 0; guess < 2; guess++) {
+          assert.strictEqual(yield* failure(verify(userId, "314159")), "InvalidCode CODE_WRONG")
+        }
+      }
+      yield* TestClock.adjust("90 minutes")
+      assert.strictEqual(yield* failure(verify(yield* waiting, right)), "TooManyRequests WRONG_GUESSES_PER_NUMBER")
+    }).pipe(Effect.provide(layers)))
+
   it.effect("counts a guess whose answer never came, and leaves it counted", () =>
     Effect.gen(function*() {
       const played = yield* Played

@@ -94,9 +94,28 @@ describe("SmsDelivery", () => {
       assert.strictEqual(seconds(yield* settlementOf(aYear, { expiresAt })), 600)
     }).pipe(Effect.provide(layers)))
 
+  it.effect("tries as long as a code lives, however unlucky, before the attempts are spent", () =>
+    Effect.gen(function*() {
+      let waited = 0
+      const expiresAt = DateTime.makeUnsafe(86_400_000)
+      for (let attempts = 0; attempts < 15; attempts++) {
+        waited += seconds(yield* settlementOf(failing(transient), { attempts, expiresAt })) ?? 0
+      }
+      assert.isAtLeast(waited, 600)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("waits as long as a provider asks that is down", () =>
+    Effect.gen(function*() {
+      const down = (retryAfter: Duration.Duration) =>
+        failing(new SmsNotifier.Transient({ cause: "HTTP 503", retryAfter }))
+      assert.strictEqual(seconds(yield* settlementOf(down(Duration.seconds(120)))), 120)
+      assert.strictEqual(seconds(yield* settlementOf(down(Duration.zero))), 1)
+    }).pipe(Effect.provide(layers)))
+
   it.effect("gives up when the attempts are spent, at a permanent failure, and when the holder opted out", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* settlementOf(failing(transient), { attempts: 9 }), {
+      assert.strictEqual((yield* settlementOf(failing(transient), { attempts: 14 }))?._tag, "Retry")
+      assert.deepStrictEqual(yield* settlementOf(failing(transient), { attempts: 15 }), {
         _tag: "Dead",
         reason: "attempts spent: transient"
       })
@@ -249,7 +268,7 @@ describe("SmsDelivery", () => {
       assert.deepStrictEqual(settled, [])
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(closing)
-      assert.deepStrictEqual(settled, [{ _tag: "Released", at: DateTime.makeUnsafe(3000), reason: "shutdown" }])
+      assert.deepStrictEqual(settled, [{ _tag: "Retry", at: DateTime.makeUnsafe(3000), reason: "shutdown" }])
     }).pipe(Effect.provide(layers)))
 
   it.effect("says one minute as long as there is any", () =>

@@ -1,9 +1,17 @@
 /** The running worker: what wakes it, how much it takes, when it holds back, and what it does not send at all. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, type Duration, Effect, Layer, PubSub, Stream } from "effect"
+import { DateTime, Duration, Effect, Layer, PubSub, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/adapters/Memory.ts"
-import { CodeVault, Errors, Outbox, SmsDelivery, SmsNotifier, VerificationProvider } from "../../src/core/index.ts"
+import {
+  CodeVault,
+  Errors,
+  Limits,
+  Outbox,
+  SmsDelivery,
+  SmsNotifier,
+  VerificationProvider
+} from "../../src/core/index.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
 import { code, failing, handedOver, notifier, oneMessage, recipient, sending } from "../fixtures/Delivery.ts"
 
@@ -17,10 +25,12 @@ const makeQueue = Effect.gen(function*() {
 
   const outbox = Outbox.Outbox.of({
     ...outboxOf(),
-    claim: ({ limit, now }) =>
+    claim: ({ limit, now, route }) =>
       Effect.sync(() => {
         claims.push([now.epochMilliseconds, limit])
-        return waiting.splice(0, limit)
+        const claimed = waiting.filter((one) => one.route === route).slice(0, limit)
+        for (const one of claimed) waiting.splice(waiting.indexOf(one), 1)
+        return claimed
       }),
     settle: (claimed, settlement) =>
       Effect.sync(() => {
@@ -36,11 +46,11 @@ const makeQueue = Effect.gen(function*() {
     claims,
     arrived: PubSub.publish(arrivals, undefined),
     /** Puts so many messages in. */
-    put: Effect.fnUntraced(function*(count: number) {
+    put: Effect.fnUntraced(function*(count: number, route: Outbox.Route = "sms") {
       const now = yield* DateTime.now
       for (let index = 0; index < count; index++) {
         const messageId = `message-${waiting.length}`
-        waiting.push({ ...message, messageId, expiresAt: DateTime.add(now, { hours: 1 }) })
+        waiting.push({ ...message, route, messageId, expiresAt: DateTime.add(now, { hours: 1 }) })
       }
     }),
     run: (
@@ -156,6 +166,37 @@ describe("SmsDelivery's worker", () => {
       const sent = queue.settled.filter(([, { _tag }]) => _tag === "Sent").map(([id]) => id)
       assert.lengthOf(new Set(sent).size === 40 ? sent : [], 40)
     }).pipe(Effect.provide(Memory.layerPorts)))
+
+  it.effect("holds up no code that a provider makes while the notifier cannot deliver, and the other way round", () =>
+    Effect.gen(function*() {
+      const until = DateTime.makeUnsafe(600_000)
+      const pausing = Effect.fail(new SmsNotifier.SmsNotSent({ reason: new SmsNotifier.Paused({ until }) }))
+      const route = Outbox.routeOfProvider("provider")
+      const provider = (start: Effect.Effect<{ readonly verificationId: string }, SmsNotifier.SmsNotSent>) =>
+        Effect.provideService(VerificationProvider.VerificationProvider, {
+          id: "provider",
+          lifetime: Duration.minutes(10),
+          start: () => start,
+          check: () => Effect.die("not asked")
+        })
+      const sides = [
+        { send: notifier(() => pausing), start: Effect.succeed({ verificationId: "v" }), sent: route },
+        { send: sending, start: pausing, sent: "sms" }
+      ] as const
+      for (const { send, sent, start } of sides) {
+        const queue = yield* makeQueue
+        yield* queue.put(30)
+        yield* queue.put(30, route)
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* provider(start)(queue.run(send, { pollInterval: "1 second" }))
+          yield* settle("10 seconds")
+          yield* settle()
+        }))
+        const places = queue.settled.filter(([, { _tag }]) => _tag === "Sent").map(([id]) => Number(id.slice(8)))
+        const expected = Array.from({ length: 30 }, (_, index) => sent === "sms" ? index : index + 30)
+        assert.deepStrictEqual(places.toSorted((a, b) => a - b), expected)
+      }
+    }).pipe(Effect.provide(Memory.layerPorts)))
 })
 
 describe("a message that can no longer help", () => {
@@ -175,6 +216,14 @@ describe("a message that can no longer help", () => {
     Effect.gen(function*() {
       assertSame(yield* settlementOf({ codeIsPending: false }), [{ _tag: "Dropped", reason: "no longer pending" }])
       assertSame(yield* settlementOf({ expiresAt: DateTime.makeUnsafe(0) }), [{ _tag: "Dropped", reason: "expired" }])
+    }).pipe(Effect.provide(Memory.layerPorts)))
+
+  it.effect("is not sent when the guesses at its code are spent, but up to then", () =>
+    Effect.gen(function*() {
+      assertSame(yield* settlementOf({ wrongGuesses: 5 }), [{ _tag: "Dropped", reason: "spent" }])
+      assert.deepStrictEqual((yield* settlementOf({ wrongGuesses: 4 })).map(({ _tag }) => _tag), ["Retry"])
+      const unlimited = settlementOf({ wrongGuesses: 5 }).pipe(Effect.provideService(Limits.Limits, Limits.off))
+      assert.deepStrictEqual((yield* unlimited).map(({ _tag }) => _tag), ["Retry"])
     }).pipe(Effect.provide(Memory.layerPorts)))
 
   it.effect("is sent all the same when it is a notice, which has no code", () =>
@@ -211,7 +260,7 @@ describe("a code that a provider makes", () => {
       const vault = yield* CodeVault.CodeVault
       const box = yield* vault.seal({ kind: "code", recipient, language: "de" }, message)
       const { deliverDue } = yield* SmsDelivery.make().pipe(
-        Effect.provideService(Outbox.Outbox, outboxOf({ ...message, ...box })),
+        Effect.provideService(Outbox.Outbox, outboxOf({ ...message, ...box, route: "verification/provider" })),
         Effect.provideService(SmsNotifier.SmsNotifier, notifier(() => Effect.die("handed over"))),
         Effect.provideService(VerificationProvider.VerificationProvider, active)
       )
@@ -232,7 +281,7 @@ describe("a code that a provider makes", () => {
       }])
     }).pipe(Effect.provide(Memory.layerPorts)))
 
-  it.effect("is tried again when the provider fails, and dropped where none is set up", () =>
+  it.effect("is tried again when the provider fails, and left to others where none, or another, is set up", () =>
     Effect.gen(function*() {
       const down = {
         ...provider,
@@ -240,6 +289,7 @@ describe("a code that a provider makes", () => {
       }
       const { settled } = yield* deliver(down as never)
       assert.deepStrictEqual(settled.map(({ _tag }) => _tag), ["Retry"])
-      assertSame((yield* deliver(undefined)).settled, [{ _tag: "Dropped", reason: "no provider to make the code" }])
+      assertSame((yield* deliver(undefined)).settled, [])
+      assertSame((yield* deliver({ ...provider, id: "another" })).settled, [])
     }).pipe(Effect.provide(Memory.layerPorts)))
 })

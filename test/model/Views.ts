@@ -66,6 +66,7 @@ export const layerPostgres = Layer.effect(
           rows.map((row) => ({
             messageId: row["message_id"],
             kind: row["kind"],
+            route: row["route"],
             codeId: row["code_id"],
             keyId: row["key_id"],
             sealed: row["sealed"],
@@ -108,6 +109,7 @@ export const ofModel = (people: People, user: number, placeOf: ReadonlyMap<Code,
     queued: removed ? [] : [
       ...sentOf(history).map((code) => ({
         kind: "code",
+        route: "sms",
         codeId: codes.indexOf(code),
         recipient: code.number,
         code: placeOf.get(code),
@@ -117,6 +119,7 @@ export const ofModel = (people: People, user: number, placeOf: ReadonlyMap<Code,
       })),
       ...noticesOf(history).map(({ at, change, number }) => ({
         kind: "notice",
+        route: "sms",
         codeId: -1,
         recipient: number,
         change,
@@ -206,12 +209,12 @@ export const ofSystem = Effect.fnUntraced(function*(user: number, { numbers, sta
   const queued = yield* Effect.forEach(
     messages,
     Effect.fnUntraced(function*({ sealed, ...message }) {
-      const { codeId, createdAt, expiresAt, kind, messageId, resends } = message
+      const { codeId, createdAt, expiresAt, kind, messageId, resends, route } = message
       const body = yield* vault.open({ ...message, sealed }, { messageId, userId, codeId })
       const said = body.kind === "code"
         ? { code: issued.indexOf(Redacted.value(body.code!)) }
         : { change: body.change }
-      const queued = { kind, codeId, recipient: body.recipient, ...said, createdAt, expiresAt, resends }
+      const queued = { kind, route, codeId, recipient: body.recipient, ...said, createdAt, expiresAt, resends }
       return placed(plain(queued, start)) as { readonly codeId: number; readonly createdAt: number }
     })
   )

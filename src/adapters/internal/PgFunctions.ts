@@ -51,7 +51,8 @@ const commitChange = Effect.gen(function*() {
       PERFORM pg_advisory_xact_lock(hashtextextended('user_phone:' || v_charge.counter, 0));
     END LOOP;
     FOR v_charge IN
-      SELECT * FROM jsonb_to_recordset(p_charges) AS c (counter text, reason text, at timestamptz, windows jsonb)
+      SELECT * FROM jsonb_to_recordset(p_charges) AS c (counter text, reason text, at timestamptz, windows jsonb, instead text)
+      WHERE instead IS DISTINCT FROM 'refund'
     LOOP
       SELECT max(counters.times[w.max] + w.within * interval '1 millisecond') INTO v_until
         FROM user_phone.counters, jsonb_to_recordset(v_charge.windows) AS w (max integer, within double precision)
@@ -83,18 +84,24 @@ const commitChange = Effect.gen(function*() {
       FROM jsonb_to_recordset(p_events) AS e (sequence bigint, type text, at timestamptz, phone text, data jsonb);
 
     INSERT INTO user_phone.outbox
-        (message_id, user_id, kind, code_id, key_id, sealed, created_at, expires_at, resends, due_at)
-      SELECT message_id, p_user_id, kind, code_id, key_id, decode(sealed, 'base64'), created_at, expires_at, resends,
+        (message_id, user_id, kind, route, code_id, key_id, sealed, created_at, expires_at, resends, due_at)
+      SELECT message_id, p_user_id, kind, route, code_id, key_id, decode(sealed, 'base64'), created_at, expires_at, resends,
         created_at
-      FROM jsonb_to_recordset(p_messages) AS m (message_id uuid, kind text, code_id uuid, key_id text, sealed text,
+      FROM jsonb_to_recordset(p_messages) AS m (message_id uuid, kind text, route text, code_id uuid, key_id text, sealed text,
         created_at timestamptz, expires_at timestamptz, resends integer);
     IF FOUND THEN PERFORM pg_notify('user_phone_outbox', ''); END IF;
 
     FOR v_charge IN
       SELECT * FROM jsonb_to_recordset(p_charges)
-        AS c (counter text, at timestamptz, check_only boolean, remembered integer, kept_until timestamptz)
-      WHERE check_only IS NOT true
+        AS c (counter text, at timestamptz, instead text, remembered integer, kept_until timestamptz)
+      WHERE instead IS DISTINCT FROM 'check'
     LOOP
+      IF v_charge.instead = 'refund' THEN
+        UPDATE user_phone.counters SET
+          times = times[:array_position(times, v_charge.at) - 1] || times[array_position(times, v_charge.at) + 1:]
+          WHERE counter = v_charge.counter AND v_charge.at = ANY (times);
+        CONTINUE;
+      END IF;
       INSERT INTO user_phone.counters AS c (counter, times, kept_until)
         VALUES (v_charge.counter, ARRAY[v_charge.at], v_charge.kept_until)
         ON CONFLICT (counter) DO UPDATE SET
@@ -211,7 +218,8 @@ const settleAndRemove = Effect.gen(function*() {
     PERFORM 1 FROM user_phone.users
       WHERE user_id = (SELECT user_id FROM user_phone.outbox WHERE message_id = p_message_id) FOR UPDATE;
     SELECT * INTO v_message FROM user_phone.outbox WHERE message_id = p_message_id FOR UPDATE;
-    IF v_message.message_id IS NULL OR v_message.receipt IS NOT NULL OR v_message.status IN ('dead', 'dropped')
+    IF v_message.message_id IS NULL OR v_message.status IN ('dead', 'dropped')
+      OR v_message.receipt = 'delivered' OR (v_message.receipt IS NOT NULL AND p_receipt = 'failed')
       OR (v_message.status = 'queued' AND v_message.attempts = 0) THEN
       RETURN false;
     END IF;

@@ -43,7 +43,7 @@ export const forGuess = (
   at: DateTime.Utc
 ): ReadonlyArray<Charge> =>
   codes.some(({ sent }) => sent)
-    ? forAttempt(limits, user, codes[0].number, at).map((charge) => right ? { ...charge, checkOnly: true } : charge)
+    ? forAttempt(limits, user, codes[0].number, at).map((charge) => right ? { ...charge, instead: "check" } : charge)
     : []
 
 /** What a guess costs whose outcome is not known yet, at a code that was sent to the number with this fingerprint. */
@@ -59,6 +59,10 @@ export const forAttempt = (
     at,
     windows: [window]
   }]
+
+/** These charges taken back. */
+export const refunded = (charges: ReadonlyArray<Charge>): ReadonlyArray<Charge> =>
+  charges.map((charge) => ({ ...charge, instead: "refund" }))
 
 /** The limit that keeps a notice back, and nothing else. */
 export const noticeLimit = "NOTICES_PER_NUMBER"

@@ -7,8 +7,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
-import { CodeVault } from "../CodeVault.ts"
-import { type ClaimedMessage, Outbox, type Settlement } from "../Outbox.ts"
+import { CodeVault, type MessageBody } from "../CodeVault.ts"
+import * as Limits from "../Limits.ts"
+import { type ClaimedMessage, Outbox, type Route, routeOfProvider, type Settlement } from "../Outbox.ts"
 import { type Receipt, type SmsContent, SmsNotifier, type SmsNotSent } from "../SmsNotifier.ts"
 import { SmsText, type SmsTextInput } from "../SmsText.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
@@ -26,31 +27,34 @@ type Sent = Extract<Settlement, { readonly _tag: "Sent" }> & { readonly receipt?
 /** How an attempt ended: settled, or not begun since nobody takes messages until then. */
 export type Outcome = Settlement | { readonly _tag: "Paused"; readonly until: DateTime.Utc }
 
+export type HandOver = Effect.Success<ReturnType<typeof make>>
+
 export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOverOptions) {
   const outbox = yield* Outbox
   const vault = yield* CodeVault
   const text = yield* SmsText
   const notifier = yield* SmsNotifier
+  const limits = yield* Limits.Limits
   const provider = yield* VerificationProvider
+  const providerRoute = provider && routeOfProvider(provider.id)
   const receiptIds = yield* ReceiptId.make
 
   const handOver = Effect.fnUntraced(function*(message: ClaimedMessage) {
     const now = yield* DateTime.now
-    const { codeIsPending, expiresAt, kind, messageId, resends, userId } = message
+    const { codeIsPending, expiresAt, kind, messageId, resends, route, userId, wrongGuesses } = message
     if (!DateTime.isGreaterThan(expiresAt, now)) return dropped("expired")
     if (kind === "code" && !codeIsPending) return dropped("no longer pending")
+    if (kind === "code" && Limits.isSpent(limits, wrongGuesses)) return dropped("spent")
     const body = yield* vault.open(message, message)
     const { language, recipient } = body
 
-    if (body.kind === "code" && body.code === undefined) {
-      if (provider === undefined) return dropped("no provider to make the code")
+    if (provider !== undefined && route === providerRoute) {
       const { verificationId } = yield* provider.start({ messageId, userId, recipient, language })
       const reference = verificationId
       return { _tag: "Sent", at: yield* DateTime.now, provider: provider.id, reference, verificationId } as const
     }
-    const content = body.kind === "code"
-      ? { kind: "code", code: body.code! } as const
-      : { kind: "notice", change: body.change } as const
+    const content = contentOf(body)
+    if (content === undefined) return { _tag: "Dead", reason: "no code" } as const
     const handed = yield* notifier.send({
       messageId,
       userId,
@@ -97,15 +101,24 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
       Effect.catchCause(() => Effect.logError("an SMS could not be settled", message.messageId))
     )
 
+  const routes: ReadonlyArray<Route> = providerRoute === undefined ? ["sms"] : ["sms", providerRoute]
+
   return {
-    claim: (limit: number) => Effect.flatMap(DateTime.now, (now) => outbox.claim({ now, limit, lease })),
+    /** Whose messages can be handed over here. */
+    routes,
+
+    claim: (route: Route, limit: number) =>
+      Effect.flatMap(DateTime.now, (now) => outbox.claim({ route, now, limit, lease })),
 
     handle: Effect.fn("SmsDelivery.handle")(function*(message: ClaimedMessage) {
       yield* Effect.annotateCurrentSpan({ messageId: message.messageId, attempts: message.attempts })
       // A hand-over may be interrupted; what came of it is settled all the same.
       return yield* Effect.uninterruptibleMask((restore) =>
         restore(attempt(message)).pipe(
-          Effect.catchCause(() => release("shutdown", Duration.zero)),
+          // The provider may have it already, and report on it.
+          Effect.catchCause(() =>
+            Effect.map(DateTime.now, (at) => ({ _tag: "Retry", at, reason: "shutdown" } as const))
+          ),
           Effect.tap((outcome) =>
             outcome._tag === "Dead"
               ? Effect.logError("an SMS is given up", outcome.reason, message.messageId)
@@ -125,6 +138,12 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
 /** How long a message waits that was sealed with a key which this process does not hold. */
 const keyPause = Duration.seconds(5)
 
+/** What a notifier sends; a code that a provider would have to make is none. */
+const contentOf = (body: MessageBody): SmsContent | undefined => {
+  if (body.kind === "notice") return { kind: "notice", change: body.change }
+  return body.code && { kind: "code", code: body.code }
+}
+
 const textInput = (
   content: SmsContent,
   language: string | undefined,
@@ -143,7 +162,7 @@ const afterFailure = (
 ): Effect.Effect<Outcome> => {
   switch (reason._tag) {
     case "Transient":
-      return retry(message, maxAttempts, "transient")
+      return retry(message, maxAttempts, "transient", reason.retryAfter)
     case "Throttled":
       return retry(message, maxAttempts, "throttled", reason.retryAfter)
     case "AccountRefused":

@@ -78,11 +78,13 @@ export const makeEnvelope = Effect.gen(function*() {
           const codeId = intent.kind === "code" ? intent.codeId : undefined
           const sealed = yield* vault.seal(bodyOf(intent, language, code), { messageId, userId, codeId })
           const { expiresAt, kind } = intent
+          const route = intent.kind === "code" ? intent.route : "sms"
           const resends = intent.kind === "code" ? intent.resends : 0
           const message: OutboxMessage = {
             messageId,
             userId,
             kind,
+            route,
             codeId,
             ...sealed,
             createdAt: now,

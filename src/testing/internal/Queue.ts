@@ -9,9 +9,11 @@ import { UserStore } from "../../core/UserStore.ts"
 import { committed, numberOf, register, settingNumber } from "./Samples.ts"
 
 export const claim = (now: DateTime.Utc, limit: number, lease: Duration.Input = "10 minutes") =>
-  Outbox.use((outbox) => outbox.claim({ now, limit, lease: Duration.fromInputUnsafe(lease) }))
+  Outbox.use((outbox) => outbox.claim({ route: "sms", now, limit, lease: Duration.fromInputUnsafe(lease) }))
 
-export const withoutLease = ({ attempts: _, codeIsPending: __, leaseToken: ___, ...message }: ClaimedMessage) => message
+export const withoutLease = (
+  { attempts: _, codeIsPending: __, leaseToken: ___, wrongGuesses: ____, ...message }: ClaimedMessage
+) => message
 
 /** One of each kind. */
 export const settlements = (at: DateTime.Utc): ReadonlyArray<Settlement> => [

@@ -41,6 +41,7 @@ export const messageFor = (userId: UserId, codeId: string, now: DateTime.Utc): O
   messageId: uuid(),
   userId,
   kind: "code",
+  route: "sms",
   codeId,
   keyId: "key",
   sealed: Uint8Array.from([0, 1, 2, 253, 254, 255]),
@@ -106,7 +107,7 @@ export const messagesOf = Effect.fnUntraced(function*({ userId }: UserPhone) {
   const now = DateTime.add(yield* DateTime.now, { hours: 48 })
   const found: Array<string> = []
   while (true) {
-    const claimed = yield* outbox.claim({ now, limit: 100, lease: Duration.seconds(30) })
+    const claimed = yield* outbox.claim({ route: "sms", now, limit: 100, lease: Duration.seconds(30) })
     if (claimed.length === 0) return found
     for (const message of claimed) {
       if (message.userId === userId) found.push(message.messageId)
