@@ -1,6 +1,6 @@
 /**
  * The user store in PostgreSQL. What is loaded or committed at the same time goes in one round trip and one transaction: the
- * function `commit_changes` of `PgFunctions`, and `commit_change` for one that has to wait for others.
+ * function `commit_changes` of `PgFunctions`; one that has to wait for others goes alone.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -16,7 +16,7 @@ import type { OutboxMessage } from "../core/Outbox.ts"
 import { OrganizationId, UserId } from "../core/UserId.ts"
 import { type Commit, type CommitResult, UserStore } from "../core/UserStore.ts"
 import * as Batch from "./internal/Batch.ts"
-import { orUnavailable } from "./internal/PgFailure.ts"
+import { bounded, mapped, orUnavailable, statementTimeout } from "./internal/PgFailure.ts"
 import { afterJson, eventJson, eventOf, EventRow, userColumns, userOf, UserRow } from "./internal/PgRows.ts"
 
 /**
@@ -29,9 +29,12 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
     const sql = yield* SqlClient.SqlClient
 
     const findUser = yield* Batch.make({
+      patience: statementTimeout,
       ask: Effect.fnUntraced(function*(userIds: ReadonlyArray<UserId>) {
-        const rows = yield* sql<{ readonly user_id: string }>`SELECT ${sql.literal(userColumns)} FROM user_phone.users
-          WHERE user_id = ANY (${userIds}::text[]) AND NOT removed`
+        const rows = yield* bounded(
+          sql<{ readonly user_id: string }>`SELECT ${sql.literal(userColumns)} FROM user_phone.users
+            WHERE user_id = ANY (${userIds}::text[]) AND NOT removed`
+        )
         const found = new Map(rows.map((row) => [row.user_id, row]))
         return userIds.map((userId) => {
           const row = found.get(userId)
@@ -60,55 +63,42 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
           FROM user_phone.answers WHERE scope = ${scope} AND kept_until > ${now}`
     })
 
-    const commitAlone = SqlSchema.findOne({
-      Request: Change,
-      Result: Schema.Struct({ result: CommitOutcome }),
-      execute: ({ after, before, charges, events, idempotency, messages, userId }) =>
-        sql`SELECT user_phone.commit_change(${userId}, ${before}::jsonb, ${after}::jsonb, ${events}::jsonb,
-          ${messages}::jsonb, ${charges}::jsonb, nullif(${idempotency}::jsonb, 'null')) AS result`
-    })
+    const commitAll = (changes: ReadonlyArray<Change>, { waits }: { readonly waits: boolean }) => {
+      const all = `[${changes.map(({ json }) => json).join(",")}]`
+      return sql<{ readonly results: ReadonlyArray<unknown> }>`
+        SELECT user_phone.commit_changes(${all}::jsonb, ${waits}) AS results`
+        .pipe(bounded, Effect.map(([row]) => row!.results))
+    }
 
-    const alone = (change: typeof Change.Type) => Effect.map(commitAlone(change), ({ result }) => result)
+    const alone = (change: Change) =>
+      Effect.flatMap(commitAll([change], { waits: true }), ([result]) => decodeOutcome(result))
 
     const commitTogether = yield* Batch.make({
-      keyOf: ({ userId }: typeof Change.Type) => userId,
+      patience: statementTimeout,
+      keyOf: ({ userId }: Change) => userId,
       ask: (changes) =>
-        sql<{ readonly results: ReadonlyArray<unknown> }>`SELECT user_phone.commit_changes(${`[${
-          changes.map(changeJson).join(",")
-        }]`}::jsonb) AS results`.pipe(
-          Effect.map(([row]) =>
-            row!.results.map((result, index) => isBusy(result) ? alone(changes[index]!) : decodeOutcome(result))
-          ),
+        Effect.map(
+          commitAll(changes, { waits: false }),
+          (results) => results.map((result, index) => isBusy(result) ? alone(changes[index]!) : decodeOutcome(result))
+        ).pipe(
           // One of them may be at fault.
           Effect.catchIf(
-            ({ reason }) => changes.length > 1 && reason._tag !== "ConnectionError",
+            (error) => changes.length > 1 && error._tag === "SqlError" && error.reason._tag !== "ConnectionError",
             () => Effect.succeed(changes.map(alone))
           )
         )
     })
 
     const commit = Effect.fnUntraced(function*(change: Commit) {
-      const { after, before, charges, events, idempotency, messages } = change
-      const outcome = yield* commitTogether({
-        userId: before.userId,
-        before: json({ sequence: String(before.sequence), resourceOwner: before.resourceOwner, state: before.state }),
-        after: json(yield* afterJson(after)),
-        events: json(yield* Effect.forEach(events, eventJson)),
-        messages: json(messages.map(messageJson)),
-        charges: json(charges.map(chargeJson)),
-        idempotency: json(
-          idempotency === undefined ? null : { ...idempotency, keptUntil: DateTime.formatIso(idempotency.keptUntil) }
-        )
-      })
-      return resultOf(change, outcome)
+      const { userId } = change.before
+      const json = JSON.stringify(yield* changeJson(change))
+      return resultOf(change, yield* commitTogether({ userId, json }))
     })
 
     return UserStore.of({
       counts: true,
-      load: Effect.fn("PgUserStore.load")(function*(userId) {
-        return yield* findUser(userId)
-      }, orUnavailable),
-      commit: Effect.fn("PgUserStore.commit")(commit, orUnavailable),
+      load: (userId) => mapped(findUser(userId)).pipe(Effect.withSpan("PgUserStore.load", {}, span)),
+      commit: (change) => mapped(commit(change)).pipe(Effect.withSpan("PgUserStore.commit", {}, span)),
       history: Effect.fn("PgUserStore.history")(function*(userId) {
         return yield* Effect.forEach(yield* findEvents(userId), eventOf)
       }, orUnavailable),
@@ -124,31 +114,40 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
   })
 )
 
+/** Where it was called from tells nothing here, and costs more than the span. */
+const span = { captureStackTrace: false }
+
 const decodeUser = Schema.decodeUnknownEffect(UserRow)
 const noUser = Effect.undefined
 
-/** A parameter as JSON text. */
-const Json = Schema.String
-const json = (value: unknown): typeof Json.Type => JSON.stringify(value)
+/** What `commit_changes` takes of one user. */
+interface Change {
+  readonly userId: UserId
+  readonly json: string
+}
 
-/** What `commit_change` takes. */
-const Change = Schema.Struct({
-  userId: UserId,
-  before: Json,
-  after: Json,
-  events: Json,
-  messages: Json,
-  charges: Json,
-  idempotency: Json
-})
-
-/** As `commit_changes` takes it. */
-const changeJson = ({ userId, ...parts }: typeof Change.Type): string =>
-  `{"userId":${json(userId)},${Object.entries(parts).map(([name, text]) => `"${name}":${text}`).join(",")}}`
+const changeJson = Effect.fnUntraced(
+  function*({ after, before, charges, events, idempotency, messages }: Commit) {
+    const { at, sequence } = events[events.length - 1]!
+    return {
+      user_id: before.userId,
+      before_sequence: String(before.sequence),
+      resource_owner: before.resourceOwner,
+      state: before.state,
+      sequence: String(sequence),
+      at: DateTime.formatIso(at),
+      ...yield* afterJson(after),
+      events: yield* Effect.forEach(events, eventJson),
+      messages: messages.map(messageJson),
+      charges: charges.map(chargeJson),
+      idempotency: idempotency && { ...idempotency, keptUntil: DateTime.formatIso(idempotency.keptUntil) }
+    }
+  }
+)
 
 const Time = Schema.DateTimeUtcFromMillis
 
-/** What `commit_change` answers. */
+/** What `commit_changes` answers for each. */
 const CommitOutcome = Schema.Union([
   Schema.Struct({ tag: Schema.Literal("Committed") }),
   Schema.Struct({ tag: Schema.Literal("LostRace") }),

@@ -9,33 +9,42 @@ import type * as Schema from "effect/Schema"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { Unavailable } from "../../core/Errors.ts"
 
-/** How long a statement may take, locks included. */
-const statementTimeout = "10 seconds"
-
 const tryAgain = Schedule.exponential("5 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 8 }))
 
 const isRolledBack = (error: { readonly _tag: string }): boolean =>
   isSqlError(error) && (error.reason._tag === "SerializationError" || error.reason._tag === "DeadlockError")
 
+/** How long a statement may take, locks included, in milliseconds. */
+export const statementTimeout = 10_000
+
+type Failure = SqlError | Schema.SchemaError | Cause.NoSuchElementError | Cause.TimeoutError
+
 /**
- * Bounds an effect in time and maps its failures. A row that does not decode is a bug, not an outage.
- *
- * What PostgreSQL rolled back to keep others apart, under a stricter isolation level or in a deadlock, runs again.
+ * Bounds a statement in time. What PostgreSQL rolled back to keep others apart, under a stricter isolation level or in a
+ * deadlock, runs again.
  */
-export const orUnavailable = <A, E extends SqlError | Schema.SchemaError | Cause.NoSuchElementError, R>(
+export const bounded = <A, E extends Failure, R>(
   effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, Unavailable, R> =>
+): Effect.Effect<A, E | Cause.TimeoutError, R> =>
   effect.pipe(
     Effect.retry({ while: isRolledBack, schedule: tryAgain }),
-    Effect.timeout(statementTimeout),
-    Effect.catch((error): Effect.Effect<never, Unavailable> => {
-      switch (error._tag) {
-        case "SqlError":
-          return Effect.fail(new Unavailable({ cause: `PostgreSQL: ${error.reason._tag}` }))
-        case "TimeoutError":
-          return Effect.fail(new Unavailable({ cause: "PostgreSQL: no answer in time" }))
-        default:
-          return Effect.die(error)
-      }
-    })
+    Effect.timeout(statementTimeout)
   )
+
+/** Maps the failures of what is bounded. A row that does not decode is a bug, not an outage. */
+export const mapped = <A, R>(effect: Effect.Effect<A, Failure, R>): Effect.Effect<A, Unavailable, R> =>
+  Effect.catch(effect, (error): Effect.Effect<never, Unavailable> => {
+    switch (error._tag) {
+      case "SqlError":
+        return Effect.fail(new Unavailable({ cause: `PostgreSQL: ${error.reason._tag}` }))
+      case "TimeoutError":
+        return Effect.fail(new Unavailable({ cause: "PostgreSQL: no answer in time" }))
+      default:
+        return Effect.die(error)
+    }
+  })
+
+/** Bounds a statement in time and maps its failures. */
+export const orUnavailable = <A, E extends Failure, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, Unavailable, R> => mapped(bounded(effect))

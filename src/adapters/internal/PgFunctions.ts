@@ -11,148 +11,152 @@ const epochMs = Effect.gen(function*() {
 })
 
 /**
- * `commit_change` is `UserStore.commit` in one round trip: every check comes before the first write, under locks that are
- * taken in one order (user, then counters by name), so that what it refuses has left no trace and nothing deadlocks.
- */
-const commitChange = Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`CREATE OR REPLACE FUNCTION user_phone.commit_change(
-    p_user_id text, p_before jsonb, p_after jsonb, p_events jsonb, p_messages jsonb, p_charges jsonb, p_idempotency jsonb
-  ) RETURNS jsonb LANGUAGE plpgsql AS $commit$
-  DECLARE
-    v_user user_phone.users;
-    v_answer user_phone.answers;
-    v_charge record;
-    v_until timestamptz;
-    v_full_until timestamptz;
-    v_full_reason text;
-    v_last jsonb := p_events -> -1;
-  BEGIN
-    SELECT * INTO v_user FROM user_phone.users WHERE user_id = p_user_id FOR UPDATE;
-
-    IF p_idempotency IS NOT NULL THEN
-      SELECT * INTO v_answer FROM user_phone.answers
-        WHERE scope = p_idempotency ->> 'scope' AND kept_until > (v_last ->> 'at')::timestamptz;
-      IF FOUND THEN
-        RETURN jsonb_build_object('tag', 'Replayed', 'request', v_answer.request,
-          'sequence', v_answer.sequence::text, 'changeDate', user_phone.epoch_ms(v_answer.change_date),
-          'resourceOwner', v_answer.resource_owner);
-      END IF;
-    END IF;
-
-    IF v_user.user_id IS NULL OR v_user.removed
-      OR v_user.sequence <> (p_before ->> 'sequence')::bigint
-      OR v_user.resource_owner <> p_before ->> 'resourceOwner'
-      OR v_user.state <> p_before ->> 'state' THEN
-      RETURN jsonb_build_object('tag', 'LostRace');
-    END IF;
-
-    FOR v_charge IN SELECT DISTINCT c ->> 'counter' AS counter FROM jsonb_array_elements(p_charges) c ORDER BY 1 LOOP
-      PERFORM pg_advisory_xact_lock(hashtextextended('user_phone:' || v_charge.counter, 0));
-    END LOOP;
-    FOR v_charge IN
-      SELECT * FROM jsonb_to_recordset(p_charges) AS c (counter text, reason text, at timestamptz, windows jsonb, instead text)
-      WHERE instead IS DISTINCT FROM 'refund'
-    LOOP
-      SELECT max(counters.times[w.max] + w.within * interval '1 millisecond') INTO v_until
-        FROM user_phone.counters, jsonb_to_recordset(v_charge.windows) AS w (max integer, within double precision)
-        WHERE counters.counter = v_charge.counter
-          AND counters.times[w.max] + w.within * interval '1 millisecond' > v_charge.at;
-      IF v_until > v_full_until OR v_full_until IS NULL THEN
-        v_full_until := v_until;
-        v_full_reason := v_charge.reason;
-      END IF;
-    END LOOP;
-    IF v_full_until IS NOT NULL THEN
-      RETURN jsonb_build_object('tag', 'LimitReached', 'reason', v_full_reason,
-        'until', user_phone.epoch_ms(v_full_until));
-    END IF;
-
-    UPDATE user_phone.users SET
-      sequence = (v_last ->> 'sequence')::bigint,
-      change_date = (v_last ->> 'at')::timestamptz,
-      phone = p_after ->> 'phone',
-      phone_verified = (p_after ->> 'verified')::boolean,
-      pending = nullif(p_after -> 'pending', 'null'),
-      proven = p_after ->> 'proven',
-      guesses = p_after -> 'guesses',
-      wait = nullif(p_after -> 'wait', 'null')
-    WHERE user_id = p_user_id;
-
-    INSERT INTO user_phone.events (user_id, sequence, type, at, phone, data)
-      SELECT p_user_id, sequence, type, at, phone, data
-      FROM jsonb_to_recordset(p_events) AS e (sequence bigint, type text, at timestamptz, phone text, data jsonb);
-
-    INSERT INTO user_phone.outbox
-        (message_id, user_id, kind, route, code_id, key_id, sealed, created_at, expires_at, resends, due_at)
-      SELECT message_id, p_user_id, kind, route, code_id, key_id, decode(sealed, 'base64'), created_at, expires_at, resends,
-        created_at
-      FROM jsonb_to_recordset(p_messages) AS m (message_id uuid, kind text, route text, code_id uuid, key_id text, sealed text,
-        created_at timestamptz, expires_at timestamptz, resends integer);
-    IF FOUND THEN PERFORM pg_notify('user_phone_outbox', ''); END IF;
-
-    FOR v_charge IN
-      SELECT * FROM jsonb_to_recordset(p_charges)
-        AS c (counter text, at timestamptz, instead text, remembered integer, kept_until timestamptz)
-      WHERE instead IS DISTINCT FROM 'check'
-    LOOP
-      IF v_charge.instead = 'refund' THEN
-        UPDATE user_phone.counters SET
-          times = times[:array_position(times, v_charge.at) - 1] || times[array_position(times, v_charge.at) + 1:]
-          WHERE counter = v_charge.counter AND v_charge.at = ANY (times);
-        CONTINUE;
-      END IF;
-      INSERT INTO user_phone.counters AS c (counter, times, kept_until)
-        VALUES (v_charge.counter, ARRAY[v_charge.at], v_charge.kept_until)
-        ON CONFLICT (counter) DO UPDATE SET
-          times = (v_charge.at || c.times)[1:v_charge.remembered],
-          kept_until = greatest(c.kept_until, v_charge.kept_until);
-    END LOOP;
-
-    IF p_idempotency IS NOT NULL THEN
-      INSERT INTO user_phone.answers AS a (scope, request, sequence, change_date, resource_owner, kept_until)
-        VALUES (p_idempotency ->> 'scope', p_idempotency ->> 'request', (v_last ->> 'sequence')::bigint,
-          (v_last ->> 'at')::timestamptz, v_user.resource_owner, (p_idempotency ->> 'keptUntil')::timestamptz)
-        ON CONFLICT (scope) DO UPDATE SET request = excluded.request, sequence = excluded.sequence,
-          change_date = excluded.change_date, resource_owner = excluded.resource_owner,
-          kept_until = excluded.kept_until;
-    END IF;
-
-    RETURN jsonb_build_object('tag', 'Committed');
-  END $commit$`
-})
-
-/**
- * `commit_changes` commits what it can of several at once, and waits for nobody: where a user or a counter is in other hands it
- * answers `Busy`, and that change is to be made alone.
+ * `commit_changes` is `UserStore.commit` of several changes of different users in one round trip. Every check comes before the
+ * first write, under locks on users and counters, so that what it refuses has left no trace.
+ *
+ * With `p_waits` it waits for those locks, which are taken in one order (users, then counters by name), so that nothing
+ * deadlocks. Without, it waits for nobody: a change whose user or counter is in other hands, or whose counter an earlier change
+ * of the batch charges, is answered `Busy`, and is to be made alone.
+ *
+ * It is the same few statements for any number of changes. Its settings make their plans the same whatever the planner knows of
+ * the tables: by index, and not compiled.
  */
 const commitChanges = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  yield* sql`CREATE OR REPLACE FUNCTION user_phone.commit_changes(p_changes jsonb) RETURNS jsonb LANGUAGE plpgsql AS $commit$
+  yield* sql`DROP FUNCTION IF EXISTS user_phone.commit_change(text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb)`
+  yield* sql`DROP FUNCTION IF EXISTS user_phone.commit_changes(jsonb)`
+  yield* sql`CREATE OR REPLACE FUNCTION user_phone.commit_changes(p_changes jsonb, p_waits boolean) RETURNS jsonb LANGUAGE plpgsql
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+  SET plan_cache_mode = force_generic_plan
+  AS $commit$
   DECLARE
+    v_users text[] := ARRAY(SELECT c ->> 'user_id' FROM jsonb_array_elements(p_changes) AS c ORDER BY 1);
     v_locked text[];
-    v_change jsonb;
+    v_busy bigint[];
+    v_results jsonb;
+    v_queued bigint;
+    v_refunds boolean;
     v_charge record;
-    v_busy boolean;
-    v_results jsonb := '[]';
   BEGIN
-    SELECT coalesce(array_agg(user_id), '{}') INTO v_locked FROM (
-      SELECT user_id FROM user_phone.users
-      WHERE user_id = ANY (ARRAY(SELECT c ->> 'userId' FROM jsonb_array_elements(p_changes) AS c))
-      FOR UPDATE SKIP LOCKED
-    ) AS locked;
-    FOR v_change IN SELECT * FROM jsonb_array_elements(p_changes) LOOP
-      v_busy := v_change ->> 'userId' <> ALL (v_locked)
-        AND EXISTS (SELECT FROM user_phone.users WHERE user_id = v_change ->> 'userId');
-      IF NOT v_busy THEN
-        FOR v_charge IN SELECT DISTINCT c ->> 'counter' AS counter FROM jsonb_array_elements(v_change -> 'charges') c LOOP
-          v_busy := v_busy OR NOT pg_try_advisory_xact_lock(hashtextextended('user_phone:' || v_charge.counter, 0));
-        END LOOP;
-      END IF;
-      v_results := v_results || CASE WHEN v_busy THEN '{"tag": "Busy"}'::jsonb ELSE user_phone.commit_change(
-        v_change ->> 'userId', v_change -> 'before', v_change -> 'after', v_change -> 'events', v_change -> 'messages',
-        v_change -> 'charges', nullif(v_change -> 'idempotency', 'null')) END;
-    END LOOP;
+    IF p_waits THEN
+      PERFORM 1 FROM user_phone.users WHERE user_id = ANY (v_users) ORDER BY user_id FOR UPDATE;
+      v_locked := v_users;
+      PERFORM pg_advisory_xact_lock(hashtextextended('user_phone:' || counter, 0)) FROM (
+        SELECT DISTINCT charge ->> 'counter' AS counter
+        FROM jsonb_array_elements(p_changes) AS c, jsonb_array_elements(c -> 'charges') AS charge ORDER BY 1
+      ) AS charged;
+    ELSE
+      v_locked := ARRAY(SELECT user_id FROM user_phone.users WHERE user_id = ANY (v_users) FOR UPDATE SKIP LOCKED);
+      v_busy := ARRAY(
+        SELECT place FROM (
+          SELECT place, charge ->> 'counter' AS counter, min(place) OVER (PARTITION BY charge ->> 'counter') AS first
+          FROM jsonb_array_elements(p_changes) WITH ORDINALITY AS e (c, place), jsonb_array_elements(c -> 'charges') AS charge
+        ) AS charged
+        WHERE place <> first OR NOT pg_try_advisory_xact_lock(hashtextextended('user_phone:' || counter, 0))
+      );
+    END IF;
+
+    -- One more statement sees what was committed before the locks were had.
+    WITH judged AS MATERIALIZED (
+      SELECT change.*, answer.answer, full_.reason, full_.until,
+        CASE
+          WHEN change.place = ANY (v_busy) OR (u.user_id IS NOT NULL AND change.user_id <> ALL (v_locked)) THEN 'Busy'
+          WHEN answer.answer IS NOT NULL THEN 'Replayed'
+          WHEN u.user_id IS NULL OR u.removed OR u.sequence <> change.before_sequence
+            OR u.resource_owner <> change.resource_owner OR u.state <> change.state THEN 'LostRace'
+          WHEN full_.until IS NOT NULL THEN 'LimitReached'
+          ELSE 'Committed'
+        END AS tag
+      FROM ROWS FROM (jsonb_to_recordset(p_changes) AS (
+          user_id text, before_sequence bigint, resource_owner text, state text, sequence bigint, at timestamptz,
+          phone text, verified boolean, pending jsonb, proven text, guesses jsonb, wait jsonb,
+          events jsonb, messages jsonb, charges jsonb, idempotency jsonb
+        )) WITH ORDINALITY AS change (
+          user_id, before_sequence, resource_owner, state, sequence, at, phone, verified, pending, proven, guesses, wait,
+          events, messages, charges, idempotency, place
+        )
+      LEFT JOIN user_phone.users AS u ON u.user_id = change.user_id
+      LEFT JOIN LATERAL (
+        SELECT jsonb_build_object('request', request, 'sequence', a.sequence::text,
+          'changeDate', user_phone.epoch_ms(change_date), 'resourceOwner', a.resource_owner) AS answer
+        FROM user_phone.answers AS a WHERE a.scope = change.idempotency ->> 'scope' AND a.kept_until > change.at
+      ) AS answer ON true
+      LEFT JOIN LATERAL (
+        SELECT charge.reason, counted.times[w.max] + w.within * interval '1 millisecond' AS until
+        FROM ROWS FROM (jsonb_to_recordset(change.charges)
+            AS (counter text, reason text, at timestamptz, windows jsonb, instead text))
+            WITH ORDINALITY AS charge (counter, reason, at, windows, instead, place)
+          JOIN user_phone.counters AS counted USING (counter),
+          jsonb_to_recordset(charge.windows) AS w (max integer, within double precision)
+        WHERE charge.instead IS DISTINCT FROM 'refund'
+          AND counted.times[w.max] + w.within * interval '1 millisecond' > charge.at
+        ORDER BY until DESC, charge.place LIMIT 1
+      ) AS full_ ON true
+    ), changed AS (
+      UPDATE user_phone.users AS u SET
+        sequence = c.sequence, change_date = c.at, phone = c.phone, phone_verified = c.verified, pending = c.pending,
+        proven = c.proven, guesses = c.guesses, wait = c.wait
+      FROM judged AS c WHERE c.tag = 'Committed' AND u.user_id = c.user_id
+    ), appended AS (
+      INSERT INTO user_phone.events (user_id, sequence, type, at, phone, data)
+        SELECT c.user_id, e.sequence, e.type, e.at, e.phone, e.data
+        FROM judged AS c, jsonb_to_recordset(c.events)
+          AS e (sequence bigint, type text, at timestamptz, phone text, data jsonb)
+        WHERE c.tag = 'Committed'
+    ), queued AS (
+      INSERT INTO user_phone.outbox
+          (message_id, user_id, kind, route, code_id, key_id, sealed, created_at, expires_at, resends, due_at)
+        SELECT m.message_id, c.user_id, m.kind, m.route, m.code_id, m.key_id, decode(m.sealed, 'base64'), m.created_at,
+          m.expires_at, m.resends, m.created_at
+        FROM judged AS c, jsonb_to_recordset(c.messages) AS m (message_id uuid, kind text, route text, code_id uuid,
+          key_id text, sealed text, created_at timestamptz, expires_at timestamptz, resends integer)
+        WHERE c.tag = 'Committed'
+      RETURNING 1
+    ), charged AS (
+      INSERT INTO user_phone.counters (counter, times, kept_until)
+        SELECT charge.counter,
+          (array_agg(charge.at ORDER BY charge.place DESC) || counted.times)[1:max(charge.remembered)],
+          greatest(max(charge.kept_until), counted.kept_until)
+        FROM judged AS c, ROWS FROM (jsonb_to_recordset(c.charges)
+          AS (counter text, at timestamptz, instead text, remembered integer, kept_until timestamptz))
+          WITH ORDINALITY AS charge (counter, at, instead, remembered, kept_until, place)
+        LEFT JOIN user_phone.counters AS counted ON counted.counter = charge.counter
+        WHERE c.tag = 'Committed' AND charge.instead IS NULL
+        GROUP BY charge.counter, counted.times, counted.kept_until
+        ON CONFLICT (counter) DO UPDATE SET times = excluded.times, kept_until = excluded.kept_until
+    ), answered AS (
+      INSERT INTO user_phone.answers AS a (scope, request, sequence, change_date, resource_owner, kept_until)
+        SELECT idempotency ->> 'scope', idempotency ->> 'request', sequence, at, resource_owner,
+          (idempotency ->> 'keptUntil')::timestamptz
+        FROM judged WHERE tag = 'Committed' AND idempotency IS NOT NULL
+        ON CONFLICT (scope) DO UPDATE SET request = excluded.request, sequence = excluded.sequence,
+          change_date = excluded.change_date, resource_owner = excluded.resource_owner, kept_until = excluded.kept_until
+    )
+    SELECT
+      jsonb_agg(
+        CASE tag
+          WHEN 'Replayed' THEN answer || '{"tag": "Replayed"}'
+          WHEN 'LimitReached' THEN
+            jsonb_build_object('tag', tag, 'reason', reason, 'until', user_phone.epoch_ms(until))
+          ELSE jsonb_build_object('tag', tag)
+        END ORDER BY place
+      ),
+      (SELECT count(*) FROM queued),
+      bool_or(tag = 'Committed' AND charges @> '[{"instead": "refund"}]')
+      INTO v_results, v_queued, v_refunds FROM judged;
+
+    IF v_queued > 0 THEN PERFORM pg_notify('user_phone_outbox', ''); END IF;
+    IF v_refunds THEN
+      FOR v_charge IN
+        SELECT charge.* FROM jsonb_array_elements(p_changes) WITH ORDINALITY AS e (c, place),
+          jsonb_to_recordset(c -> 'charges') AS charge (counter text, at timestamptz, instead text)
+        WHERE charge.instead = 'refund' AND v_results -> (place - 1)::integer ->> 'tag' = 'Committed'
+      LOOP
+        UPDATE user_phone.counters SET
+          times = times[:array_position(times, v_charge.at) - 1] || times[array_position(times, v_charge.at) + 1:]
+          WHERE counter = v_charge.counter AND v_charge.at = ANY (times);
+      END LOOP;
+    END IF;
     RETURN v_results;
   END $commit$`
 })
@@ -256,4 +260,4 @@ const settleAndRemove = Effect.gen(function*() {
 })
 
 /** Creates the functions, or replaces older ones. */
-export const install = Effect.all([epochMs, commitChange, commitChanges, settleAndRemove], { discard: true })
+export const install = Effect.all([epochMs, commitChanges, settleAndRemove], { discard: true })

@@ -75,13 +75,13 @@ export const eventOf = Effect.fnUntraced(function*(row: typeof EventRow.Type) {
   return event
 })
 
-/** An event as `commit_change` takes it. */
+/** An event as `commit_changes` takes it. */
 export const eventJson = Effect.fnUntraced(function*({ at, change, sequence }: UserPhoneEvent) {
   const { number, type, ...data } = (yield* encodeChange(change)) as { readonly type: string; readonly number?: string }
   return { sequence: String(sequence), type, at: DateTime.formatIso(at), phone: number ?? null, data }
 })
 
-/** The state after a change as `commit_change` takes it. */
+/** The state after a change as `commit_changes` takes it. */
 export const afterJson = Effect.fnUntraced(function*({ guesses, pending, phone, proven, wait }: UserPhone) {
   return {
     phone: phone === undefined ? null : Redacted.value(phone.number),

@@ -1,0 +1,70 @@
+/** Who is asked together, and how long anybody waits for that. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber } from "effect"
+import * as Batch from "../../src/adapters/internal/Batch.ts"
+
+/** Batches of numbers as they were asked, each answered with its double once the gate is open. */
+const play = (gate: Effect.Effect<void>, patience = 10_000, keyOf?: (question: number) => string) =>
+  Effect.gen(function*() {
+    const asked: Array<ReadonlyArray<number>> = []
+    const ask = yield* Batch.make({
+      patience,
+      ...(keyOf && { keyOf }),
+      ask: (questions: ReadonlyArray<number>) => {
+        asked.push(questions)
+        return Effect.as(gate, questions.map((question) => Effect.succeed(2 * question)))
+      }
+    })
+    return { ask, asked }
+  })
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
+const together = { concurrency: "unbounded" } as const
+
+describe("questions", () => {
+  it.live("that come in one turn are asked together from the first on, and answered each in its place", () =>
+    Effect.gen(function*() {
+      const { ask, asked } = yield* play(Effect.void)
+      const answers = yield* Effect.forEach(range(0, 20), ask, together)
+      assert.deepStrictEqual(answers, range(0, 20).map((question) => 2 * question))
+      assert.deepStrictEqual(asked, [range(0, 20)])
+    }).pipe(Effect.scoped))
+
+  it.live("that are answered together go on together", () =>
+    Effect.gen(function*() {
+      const first = yield* play(Effect.void)
+      const second = yield* play(Effect.void)
+      yield* Effect.forEach(range(0, 20), (question) => Effect.flatMap(first.ask(question), second.ask), together)
+      assert.lengthOf(second.asked, 1)
+    }).pipe(Effect.scoped))
+
+  it.live("are asked 64 at a time, in two batches at once, the others when one of these is done", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { ask, asked } = yield* play(Deferred.await(gate))
+      const all = yield* Effect.forkChild(Effect.forEach(range(0, 150), ask, together))
+      yield* Effect.sleep("50 millis")
+      assert.deepStrictEqual(asked, [range(0, 64), range(64, 128)])
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(all)
+      assert.deepStrictEqual(asked.slice(2), [range(128, 150)])
+    }).pipe(Effect.scoped))
+
+  it.live("of one key are never asked at the same time", () =>
+    Effect.gen(function*() {
+      const { ask, asked } = yield* play(Effect.void, 10_000, (question) => String(question % 2))
+      yield* Effect.forEach(range(0, 4), ask, together)
+      assert.deepStrictEqual(asked, [[0, 1], [2, 3]])
+    }).pipe(Effect.scoped))
+
+  it.live("that have waited too long when a batch ends are given up, and those that were asked are answered", () =>
+    Effect.gen(function*() {
+      const { ask, asked } = yield* play(Effect.sleep("100 millis"), 50)
+      const exits = yield* Effect.forEach(range(0, 130), (question) => Effect.exit(ask(question)), together)
+      assert.lengthOf(asked, 2)
+      assert.deepStrictEqual(exits.map(Exit.isSuccess), range(0, 130).map((question) => question < 128))
+      const [late] = exits.slice(128)
+      assert.include(String(late), "TimeoutError")
+      assert.strictEqual(yield* ask(7), 14)
+    }).pipe(Effect.scoped))
+})
