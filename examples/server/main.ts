@@ -121,6 +121,8 @@ Layer.launch(
   Layer.unwrap(server).pipe(
     Layer.provide(Database.layer),
     Layer.provide(layerLogLevel),
+    // Nobody listens to spans.
+    Layer.provide(Layer.succeed(References.TracerEnabled, false)),
     // The full settings first: they name everything that is wrong at once.
     Layer.provide(Settings.layerDatabase.pipe(Layer.provideMerge(Settings.layer))),
     Layer.provide(

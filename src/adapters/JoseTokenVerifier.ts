@@ -91,7 +91,7 @@ const make = (
   })
 
   return {
-    verify: Effect.fn("JoseTokenVerifier.verify")(function*(redacted) {
+    verify: Effect.fnUntraced(function*(redacted: Redacted.Redacted) {
       const token = Redacted.value(redacted)
       const now = yield* DateTime.now
       const known = remembered.get(token)
@@ -100,7 +100,7 @@ const make = (
       if (remembered.size >= rememberedTokens) remembered.clear()
       if (token.length <= rememberedLength) remembered.set(token, verified)
       return verified.actor
-    })
+    }, Effect.withSpan("JoseTokenVerifier.verify", {}, { captureStackTrace: false }))
   }
 }
 

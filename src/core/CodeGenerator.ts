@@ -71,6 +71,9 @@ export const make = Effect.fnUntraced(function*({ alphabet, length, lifetime: li
   if (/[\s\p{C}]/u.test(alphabet)) {
     return yield* new WeakCodeFormat({ rule: "the alphabet must not contain spaces or control characters" })
   }
+  if (characters.length > mostCharacters) {
+    return yield* new WeakCodeFormat({ rule: `the alphabet must have at most ${mostCharacters} characters` })
+  }
   if (!Number.isInteger(length) || length < 1 || length > 20) {
     return yield* new WeakCodeFormat({ rule: "the length must be a whole number from 1 to 20" })
   }
@@ -80,19 +83,39 @@ export const make = Effect.fnUntraced(function*({ alphabet, length, lifetime: li
   if (Duration.isGreaterThan(lifetime, Duration.days(1)) || !Duration.isGreaterThan(lifetime, Duration.zero)) {
     return yield* new WeakCodeFormat({ rule: "the lifetime must be more than nothing and at most a day" })
   }
-  const character = Effect.map(
-    random.intBetween(0, characters.length, { halfOpen: true }),
-    (index) => characters[index]
-  )
+  const next = Effect.gen(function*() {
+    const drawn: Array<string | undefined> = []
+    while (drawn.length < length) {
+      for (const index of yield* drawIndices(random, characters.length, length - drawn.length)) {
+        drawn.push(characters[index])
+      }
+    }
+    return Redacted.make(drawn.join(""), { label: "code" })
+  })
   return CodeGenerator.of({
     lifetime,
-    next: Effect.map(
-      Effect.replicateEffect(character, length),
-      (drawn) => Redacted.make(drawn.join(""), { label: "code" })
-    ),
+    next,
     read: (typed) => Redacted.make(forgive(alphabet, Redacted.value(typed)), { label: "code" })
   })
 })
+
+/** What two bytes can tell apart. */
+const mostCharacters = 0x10000
+
+/**
+ * At most so many numbers below `bound`, up to `mostCharacters`, in one draw: each from two bytes, and those that lie above the
+ * last whole multiple of `bound` are left out, so that none is likelier than another.
+ */
+const drawIndices = ({ randomBytes }: SecureRandom.SecureRandom["Service"], bound: number, count: number) =>
+  Effect.map(randomBytes(2 * count), (bytes) => {
+    const limit = mostCharacters - (mostCharacters % bound)
+    const indices: Array<number> = []
+    for (let at = 0; at < bytes.length; at += 2) {
+      const drawn = bytes[at]! * 256 + bytes[at + 1]!
+      if (drawn < limit) indices.push(drawn % bound)
+    }
+    return indices
+  })
 
 /**
  * Takes spaces, hyphens and invisible characters away, full-width characters and the digits of any script for what they

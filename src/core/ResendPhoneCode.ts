@@ -8,11 +8,12 @@ import type * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { Access } from "./Access.ts"
 import type { Actor } from "./Actor.ts"
 import type { CodeGenerator } from "./CodeGenerator.ts"
-import type { CodeVault } from "./CodeVault.ts"
+import { CodeVault } from "./CodeVault.ts"
 import { decideResend } from "./Decision.ts"
 import type {
   CodeNotReturnable,
@@ -98,6 +99,7 @@ export const Grace = Context.Reference<Duration.Duration>("effect-user-phone/cor
 const make = Effect.gen(function*() {
   const phone = yield* PhoneCommand.PhoneCommand
   const codes = yield* CodeCommand.make
+  const vault = yield* CodeVault
   const policy = yield* PhoneNumber.PhonePolicy
   const grace = yield* Grace
   const testNumbers = yield* TestNumbers
@@ -115,27 +117,30 @@ const make = Effect.gen(function*() {
         userId,
         verification._tag === "SendCode" ? "SelfOrWriter" : "Writer",
         (target) =>
-          codes.run(target, {
-            operation: "ResendPhoneCode",
-            idempotencyKey,
-            verification,
-            parameters: [],
-            number: target.user.phone?.number,
-            // The policy may have been narrowed since the number was set.
-            decide: (code, situation) =>
-              Result.flatMap(decideResend(target.user, { code, grace }, situation), (decision) =>
-                Result.map(
-                  Result.all(
-                    decision.messages.map(({ recipient }) =>
-                      PhoneNumber.parse(
-                        recipient,
-                        policy,
-                        (number) => find(testNumbers, number, situation.now) !== undefined
+          Effect.gen(function*() {
+            const number = target.user.phone?.number
+            return yield* codes.run(target, {
+              operation: "ResendPhoneCode",
+              idempotencyKey,
+              verification,
+              parameters: [],
+              proves: number && { number, fingerprint: yield* vault.fingerprint("number", [Redacted.value(number)]) },
+              // The policy may have been narrowed since the number was set.
+              decide: (code, situation) =>
+                Result.flatMap(decideResend(target.user, { code, grace }, situation), (decision) =>
+                  Result.map(
+                    Result.all(
+                      decision.messages.map(({ recipient }) =>
+                        PhoneNumber.parse(
+                          recipient,
+                          policy,
+                          (number) => find(testNumbers, number, situation.now) !== undefined
+                        )
                       )
-                    )
-                  ),
-                  () => decision
-                ))
+                    ),
+                    () => decision
+                  ))
+            })
           })
       )
     })

@@ -122,7 +122,7 @@ const make = Effect.gen(function*() {
               idempotencyKey,
               verification,
               parameters: [Redacted.value(number)],
-              number,
+              proves: { number, fingerprint },
               decide: (code, situation) =>
                 decideSetPhone(target.user, { number, fingerprint, proof: code ?? "Vouched" }, situation)
             })

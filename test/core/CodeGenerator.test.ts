@@ -67,6 +67,27 @@ describe("CodeGenerator", () => {
       }))
   }
 
+  it.effect("leaves out what would make some characters likelier than others, and draws again for it", () =>
+    Effect.gen(function*() {
+      // 65,536 is 3,276 times 20 and 16 more: from 65,520 on nothing is taken.
+      const drawn = [[65_519, 65_520, 65_535, 0, 65_535, 20], [65_533, 39, 1], [2]]
+      const asked: Array<number> = []
+      const random = yield* SecureRandom.SecureRandom
+      const scripted = {
+        ...random,
+        randomBytes: (size: number) =>
+          Effect.sync(() => {
+            asked.push(size)
+            return Uint8Array.from(drawn.shift()!.flatMap((two) => [two >> 8, two & 255]))
+          })
+      }
+      const { next } = yield* CodeGenerator.make({ ...strong, alphabet: "ABCDEFGHIJKLMNOPQRST" }).pipe(
+        Effect.provideService(SecureRandom.SecureRandom, scripted)
+      )
+      assert.strictEqual(Redacted.value(yield* next), "TAATBC")
+      assert.deepStrictEqual(asked, [12, 6, 2])
+    }).pipe(Effect.provide(SecureRandom.layerWebCrypto)))
+
   const read = (format: CodeGenerator.CodeFormat, typed: string) =>
     CodeGenerator.make(format).pipe(
       Effect.map((generator) => Redacted.value(generator.read(Redacted.make(typed)))),

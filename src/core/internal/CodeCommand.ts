@@ -24,8 +24,8 @@ export interface Command<E> {
   readonly verification: Verification
   /** What else the caller asked for, normalised: two requests with one key are the same when these are. */
   readonly parameters: ReadonlyArray<string>
-  /** The number that a code would prove, undefined when there is none. */
-  readonly number: PhoneNumber | undefined
+  /** What a code would prove, undefined when there is no number. */
+  readonly proves: OneTimeCode.Proves | undefined
   /** `code` is undefined where the host vouches for the number, or where there is none. */
   readonly decide: (code: NewCode | undefined, situation: Situation) => Result.Result<Decision, E>
 }
@@ -45,18 +45,18 @@ export const make = Effect.gen(function*() {
     /** Runs a command on its target. */
     run: Effect.fnUntraced(function*<E>(target: Target, command: Command<E>) {
       const { bySelf, user: { userId } } = target
-      const { decide, idempotencyKey: key, number, operation, parameters, verification } = command
+      const { decide, idempotencyKey: key, operation, parameters, proves, verification } = command
       const returned = verification._tag === "ReturnCode"
       const now = yield* DateTime.now
-      if (returned && provider !== undefined && !isListed(number, now)) return yield* new CodeNotReturnable()
+      if (returned && provider !== undefined && !isListed(proves?.number, now)) return yield* new CodeNotReturnable()
       const asked = [verification._tag, ...parameters]
       const request = yield* idempotent.describe({ operation, userId, key, command: asked, now })
       const earlier = yield* idempotent.recall(request, now)
       if (earlier !== undefined) return replayOf(earlier)
 
-      const code = number === undefined || verification._tag === "AlreadyVerified"
+      const code = proves === undefined || verification._tag === "AlreadyVerified"
         ? undefined
-        : yield* codes.issue({ userId, number, sent: !returned, now })
+        : yield* codes.issue({ userId, proves, sent: !returned, now })
       const situation = { now, limits, notices, bySelf, chance: yield* Random.next }
       const decision = yield* Effect.fromResult(decide(code?.record, situation))
       const messages = yield* codes.enclose(decision, code?.code, now)

@@ -5,7 +5,7 @@
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import { CodeGenerator } from "../CodeGenerator.ts"
 import { CodeVault, type MessageBody } from "../CodeVault.ts"
 import type { Decision, MessageIntent, NewCode } from "../Decision.ts"
@@ -15,6 +15,12 @@ import type { PhoneNumber } from "../PhoneNumber.ts"
 import { find, TestNumbers } from "../TestNumbers.ts"
 import type { UserId } from "../UserId.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
+
+/** The number that a code proves, and its fingerprint. */
+export interface Proves {
+  readonly number: PhoneNumber
+  readonly fingerprint: string
+}
 
 export const make = Effect.gen(function*() {
   const generator = yield* CodeGenerator
@@ -31,14 +37,13 @@ export const make = Effect.gen(function*() {
      * A new code that proves this number for this user, and what is kept of it. A provider's is not known here, a
      * test number's is fixed.
      */
-    issue: Effect.fnUntraced(function*({ now, number, sent, userId }: {
+    issue: Effect.fnUntraced(function*({ now, proves: { fingerprint, number }, sent, userId }: {
       readonly userId: UserId
-      readonly number: PhoneNumber
+      readonly proves: Proves
       readonly sent: boolean
       readonly now: DateTime.Utc
     }) {
       const codeId = yield* random.uuidV4()
-      const fingerprint = yield* vault.fingerprint("number", [Redacted.value(number)])
       const listed = find(testNumbers, number, now)
       if (provider !== undefined && listed === undefined) {
         const { id: providerId, lifetime } = provider

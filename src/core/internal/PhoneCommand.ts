@@ -96,9 +96,10 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
         const bySelf = (yield* Actor).userId === userId
         // Who may not touch this user takes no place in the queue from those who may.
         if (!bySelf && isBusy(userId)) yield* load(userId, who)
-        return yield* loadInitialized(userId, who).pipe(
-          Effect.flatMap((user) => work({ user, bySelf })),
-          Effect.retry({ while: isLostRace, schedule: tryAgain }),
+        const attempt = Effect.flatMap(loadInitialized(userId, who), (user) => work({ user, bySelf }))
+        return yield* attempt.pipe(
+          // Most calls win, and are spared the schedule.
+          Effect.catchIf(isLostRace, () => Effect.retry(attempt, { while: isLostRace, schedule: tryAgain })),
           Effect.catchIf(isLostRace, () => Effect.fail(new Unavailable({ cause: "lost too many races" }))),
           inTurn(userId)
         )
@@ -125,5 +126,5 @@ const isLostRace = Schema.is(LostRace)
 
 const tryAgain = Schedule.min([Schedule.exponential("2 millis"), Schedule.spaced("50 millis")]).pipe(
   Schedule.jittered,
-  Schedule.upTo({ times: maxRetries })
+  Schedule.upTo({ times: maxRetries - 1 })
 )
