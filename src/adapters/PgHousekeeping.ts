@@ -39,28 +39,30 @@ export const tidy: Effect.Effect<void, Unavailable, SqlClient.SqlClient> = Effec
   const sql = yield* SqlClient.SqlClient
   const clock = DateTime.toDateUtc(yield* DateTime.now)
 
-  const takeAway = (table: string, key: string, over: string, after: string) =>
-    sql`DELETE FROM ${sql(`user_phone.${table}`)} WHERE ${sql(key)} IN (
+  // The keys come as an array and in the index's order, so that no table is ever read from end to end.
+  const takeAway = (table: string, key: string, over: string, after: string, which = sql`true`) =>
+    sql`DELETE FROM ${sql(`user_phone.${table}`)} WHERE ${sql(key)} = ANY (ARRAY(
       SELECT ${sql(key)} FROM ${sql(`user_phone.${table}`)}
-      WHERE ${sql(over)} <= least(now(), ${clock}) - ${after}::interval
-      LIMIT ${batch} FOR UPDATE SKIP LOCKED
-    ) RETURNING 1`
+      WHERE ${sql(over)} <= least(now(), ${clock}) - ${after}::interval AND ${which}
+      ORDER BY ${sql(over)} LIMIT ${batch} FOR UPDATE SKIP LOCKED
+    )) RETURNING 1`
 
   const dropExpired = sql`UPDATE user_phone.outbox
     SET status = 'dropped', sealed = NULL, lease_token = NULL, reason = 'expired', settled_at = now()
-    WHERE message_id IN (
+    WHERE message_id = ANY (ARRAY(
       SELECT message_id FROM user_phone.outbox
       WHERE status = 'queued' AND expires_at <= least(now(), ${clock})
         AND (leased_until IS NULL OR leased_until <= now())
-      LIMIT ${batch} FOR UPDATE SKIP LOCKED
-    ) RETURNING 1`
+      ORDER BY expires_at LIMIT ${batch} FOR UPDATE SKIP LOCKED
+    )) RETURNING 1`
 
   for (
     const statement of [
       takeAway("counters", "counter", "kept_until", "0"),
       takeAway("answers", "scope", "kept_until", "0"),
       dropExpired,
-      takeAway("outbox", "message_id", "settled_at", "30 days")
+      // As the index has it.
+      takeAway("outbox", "message_id", "settled_at", "30 days", sql`status <> 'queued'`)
     ]
   ) yield* statement.pipe(orUnavailable, Effect.repeat({ while: (rows) => rows.length === batch }))
 })
