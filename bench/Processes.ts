@@ -24,7 +24,8 @@ export const start = Effect.fnUntraced(function*(script: string, environment: Re
   )
   const url = yield* Effect.promise(async () => {
     let printed = ""
-    for await (const chunk of child.stdout!) {
+    // What it prints later is read too, or it could not print.
+    for await (const chunk of child.stdout!.iterator({ destroyOnReturn: false })) {
       printed += chunk
       const [, url] = /listening on (http:\S+)/.exec(printed) ?? []
       if (url !== undefined) return url
