@@ -143,9 +143,6 @@ const mentions = adapters.flatMap((name) => {
 /** What housekeeping deletes from, which its source does not name in one piece. */
 const tidied = ["counters", "answers", "outbox"].map((table) => `DELETE FROM "user_phone"."${table}"`)
 
-/** Others do their work as well. */
-const spare = new Set(["outbox_queued_of_user"])
-
 /** Every index of the module's tables, with what takes it away and brings it back. */
 const indexes = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -206,7 +203,6 @@ layer(layerFilled, { excludeTestServices: true, timeout: "60 seconds" })("in lar
       const { take } = yield* Plans.Plans
       const sql = yield* SqlClient.SqlClient
       for (const { create, drop, name, table } of yield* indexes) {
-        if (spare.has(name)) continue
         yield* sql.unsafe(drop)
         yield* take
         // Without some, calls fail, but not before they have looked.
