@@ -90,6 +90,56 @@ export const closedLoop = async (
   return { rate: calls / seconds, latencies: latencies.toSorted() }
 }
 
+/**
+ * Requests that come at random times, so many a second on average, whether or not the ones before are answered. Latencies
+ * count from when a request was to be sent; one that finds no connection free waits for one.
+ */
+export const openLoop = async (
+  { next, url }: Load,
+  { connections = 256, rate, seconds }: {
+    readonly rate: number
+    readonly seconds: number
+    readonly connections?: number
+  }
+): Promise<Result> => {
+  const sockets = await Promise.all(Array.from({ length: connections }, () => connect(url)))
+  const free = Array.from(sockets)
+  const calls = Math.round(rate * seconds)
+  const latencies = new Float64Array(calls)
+  const begin = performance.now()
+  const waiting: Array<{ readonly index: number; readonly due: number }> = []
+  let [answered, due] = [0, begin]
+  await new Promise<void>((done, failed) => {
+    const sendWaiting = (): void => {
+      while (free.length > 0 && waiting.length > 0) {
+        const socket = free.pop()!
+        const { due, index } = waiting.shift()!
+        socket.send(next()).then(() => {
+          latencies[index] = performance.now() - due
+          free.push(socket)
+          if (++answered === calls) done()
+          else sendWaiting()
+        }, failed)
+      }
+    }
+    let index = 0
+    const arrive = (): void => {
+      const now = performance.now()
+      while (index < calls && due <= now) {
+        waiting.push({ index: index++, due })
+        due -= Math.log(1 - Math.random()) * 1000 / rate
+      }
+      sendWaiting()
+      // Timers are no finer than a millisecond.
+      if (index < calls) setTimeout(arrive, Math.max(1, due - performance.now()))
+    }
+    arrive()
+  })
+  const elapsed = (performance.now() - begin) / 1000
+  for (const { close } of sockets) close()
+  return { rate: calls / elapsed, latencies: latencies.toSorted() }
+}
+
 /** The value that this share of the ascending values does not exceed. */
 export const quantile = (ascending: Float64Array, share: number): number =>
   ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))]!

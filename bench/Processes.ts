@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 
 /** Starts a script that prints where it listens, and ends it with the scope. */
@@ -35,3 +36,14 @@ export const start = Effect.fnUntraced(function*(script: string, environment: Re
   child.stdout!.resume()
   return { url, pid: child.pid! }
 })
+
+/** How long processors have worked for a process so far, in milliseconds. On Linux. */
+export const processorTime = (pid: number): number => {
+  const [user, system] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ").slice(11, 13)
+  // The kernel tells hundredths of a second.
+  return (Number(user) + Number(system)) * 10
+}
+
+/** The resident memory of a process, in megabytes. On Linux. */
+export const residentMemory = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) / 1024

@@ -82,7 +82,7 @@ export const start = Effect.fnUntraced(function*(
 ) {
   const databaseUrl = yield* Database.create(server, database)
   const settings = yield* makeSettings(databaseUrl)
-  const { url } = yield* Processes.start("../examples/server/main.ts", { ...settings.environment, ...environment })
+  const { pid, url } = yield* Processes.start("../examples/server/main.ts", { ...settings.environment, ...environment })
   yield* registerUsers(databaseUrl, users)
-  return { url, token: settings.token, databaseUrl }
+  return { url, pid, token: settings.token, databaseUrl }
 })
