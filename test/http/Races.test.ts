@@ -30,7 +30,7 @@ import {
 
 const rounds = 20
 
-layer(layerServers, { excludeTestServices: true, timeout: "60 seconds" })("Races", (it) => {
+layer(layerServers(3), { excludeTestServices: true, timeout: "60 seconds" })("Races", (it) => {
   for (const [where, servers] of [["at one server", 1], ["at three servers on one database", 3]] as const) {
     /** So many calls at one server, 32 at each of several. */
     const times = (alone: number) => servers === 1 ? alone : 32 * servers
