@@ -152,7 +152,7 @@ const memory = (environment: Readonly<Record<string, string>>, token: string) =>
       loaded.push(
         yield* Effect.scoped(Effect.gen(function*() {
           const { pid, url } = yield* Processes.start(product, environment)
-          return Math.max(...(yield* underLoad(loadOf(url, token), pid, 10_000)))
+          return Math.max(...(yield* underLoad(loadOf(url, token), pid, early)))
         }))
       )
     }
