@@ -1,6 +1,6 @@
 /**
- * HTTP/1.1 requests from raw sockets, so that the load costs less than what it loads. Answers have to be 200 and of a known
- * length; anything else ends the run.
+ * HTTP/1.1 requests from raw sockets, so that the load costs less than what it loads. Answers have to be 200, and of a known
+ * length or in chunks; anything else ends the run.
  */
 import * as Net from "node:net"
 
@@ -48,9 +48,9 @@ const connect = (url: string) =>
       received += chunk.toString("latin1")
       const head = received.indexOf("\r\n\r\n")
       if (head < 0) return
-      const length = /\r\ncontent-length: *(\d+)/i.exec(received.slice(0, head))?.[1]
-      if (length === undefined) return fail(new Error(`no content-length: ${received.slice(0, head)}`))
-      if (received.length < head + 4 + Number(length)) return
+      const complete = isComplete(received, head)
+      if (complete === undefined) return fail(new Error(`no content-length: ${received.slice(0, head)}`))
+      if (!complete) return
       const answer = received
       received = ""
       const { done, failed } = waiting!
@@ -59,6 +59,14 @@ const connect = (url: string) =>
       else failed(new Error(`refused: ${answer}`))
     })
   })
+
+/** Whether all of an answer is there, undefined where it does not say how much that is. */
+const isComplete = (received: string, head: number): boolean | undefined => {
+  const fields = received.slice(0, head)
+  const length = /\r\ncontent-length: *(\d+)/i.exec(fields)?.[1]
+  if (length !== undefined) return received.length >= head + 4 + Number(length)
+  return /\r\ntransfer-encoding: *chunked/i.test(fields) ? received.endsWith("\r\n0\r\n\r\n") : undefined
+}
 
 export interface Result {
   /** Requests per second. */
