@@ -16,6 +16,7 @@ import * as Product from "./Product.ts"
 import { median } from "./Rounds.ts"
 import * as StandIn from "./StandIn.ts"
 
+/** Fewer of them for a quick look. */
 const rounds = Number(process.env["ROUNDS"] ?? 7)
 const calls = Number(process.env["CALLS"] ?? 3000)
 const warmUp = Number(process.env["WARM_UP"] ?? 3000)
@@ -32,7 +33,6 @@ interface Side {
   readonly url: string
   readonly database: Redacted.Redacted
   readonly provider: StandIn
-  /** The table to which each code adds. */
   readonly send: (user: number) => Buffer
   readonly verify: (user: number, code: string) => Buffer
   /** How many users have a number that is proven. */
@@ -65,10 +65,8 @@ const startProduct = Effect.fnUntraced(function*(server: Redacted.Redacted) {
     url,
     database,
     provider,
-    send: (user) =>
-      post(url, `/v2/users/user-${user}/phone`, headers, `{"phone":"${numberOf(user)}","sendCode":{}}`),
-    verify: (user, code) =>
-      post(url, `/v2/users/user-${user}/phone/verify`, headers, `{"verificationCode":"${code}"}`),
+    send: (user) => post(url, `/v2/users/user-${user}/phone`, headers, `{"phone":"${numberOf(user)}","sendCode":{}}`),
+    verify: (user, code) => post(url, `/v2/users/user-${user}/phone/verify`, headers, `{"verificationCode":"${code}"}`),
     proven: "user_phone.users WHERE phone_verified"
   }
   return side
@@ -79,15 +77,15 @@ const startBetterAuth = Effect.fnUntraced(function*(server: Redacted.Redacted) {
   const database = yield* Database.create(server, "better_auth")
   const { url } = yield* Processes.start("baselines/BetterAuth.mjs", {
     DATABASE_URL: Redacted.value(database),
-    PROVIDER_URL: provider.url,
-    ...(process.env["POOL"] === undefined ? {} : { POOL: process.env["POOL"] }),
-    ...(process.env["PREPARE"] === undefined ? {} : { PREPARE: process.env["PREPARE"] }),
-    ...(process.env["BACKGROUND"] === undefined ? {} : { BACKGROUND: process.env["BACKGROUND"] })
+    PROVIDER_URL: provider.url
   })
-  yield* query(database, (sql) =>
-    sql`INSERT INTO "user" (id, name, email, "emailVerified", "createdAt", "updatedAt", "phoneNumber", "phoneNumberVerified")
+  yield* query(
+    database,
+    (sql) =>
+      sql`INSERT INTO "user" (id, name, email, "emailVerified", "createdAt", "updatedAt", "phoneNumber", "phoneNumberVerified")
       SELECT 'user-' || n, 'user-' || n, 'user-' || n || '@example.com', true, now(), now(), '+' || (41790000000 + n), false
-      FROM generate_series(0, ${users - 1}) n`)
+      FROM generate_series(0, ${users - 1}) n`
+  )
   const side: Side = {
     name: "better-auth",
     url,
@@ -121,10 +119,13 @@ const change = async ({ provider, send, url, verify }: Side, first: number, coun
 
 /** What was made durable in a database so far. */
 const written = ({ database, proven }: Side) =>
-  query(database, (sql) =>
-    sql`SELECT xact_commit::int AS commits, tup_inserted::int AS inserted, tup_updated::int AS updated,
+  query(
+    database,
+    (sql) =>
+      sql`SELECT xact_commit::int AS commits, tup_inserted::int AS inserted, tup_updated::int AS updated,
         tup_deleted::int AS deleted, (SELECT count(*)::int FROM ${sql.literal(proven)}) AS proven
-      FROM pg_stat_database WHERE datname = current_database()`).pipe(Effect.map(([row]) => row))
+      FROM pg_stat_database WHERE datname = current_database()`
+  ).pipe(Effect.map(([row]) => row))
 
 const program = Effect.gen(function*() {
   const server = yield* Database.start

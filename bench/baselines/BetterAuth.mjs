@@ -27,8 +27,8 @@ class PreparingClient extends Client {
 
 const pool = new Pool({
   connectionString: process.env.DATABASE_URL,
-  max: Number(process.env.POOL ?? 16),
-  ...(process.env.PREPARE === "0" ? {} : { Client: PreparingClient })
+  max: Number(process.env.POOL ?? 24),
+  Client: PreparingClient
 })
 
 const agent = new Agent({ keepAlive: true, maxSockets: 64 })
@@ -54,7 +54,7 @@ const auth = betterAuth({
   advanced: {
     disableCSRFCheck: true,
     disableOriginCheck: true,
-    ...(process.env.BACKGROUND === "0" ? {} : { backgroundTasks: { handler: () => {} } })
+    backgroundTasks: { handler: () => {} }
   },
   plugins: [phoneNumber({ sendOTP })]
 })
