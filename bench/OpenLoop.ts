@@ -4,8 +4,8 @@
  * the server written by hand, at the same rate. `npm run bench:open-loop`; `SECONDS` and `ROUNDS` make it shorter.
  */
 import { Console, Effect } from "effect"
-import * as ByHand from "./ByHand.ts"
 import * as Database from "./Database.ts"
+import * as HandWritten from "./HandWritten.ts"
 import { closedLoop, type Load, openLoop, post, quantile } from "./Load.ts"
 import * as Processes from "./Processes.ts"
 import * as Product from "./Product.ts"
@@ -48,7 +48,7 @@ const peakOf = Effect.fnUntraced(function*(name: string, load: Load, pid: number
 const program = Effect.gen(function*() {
   const server = yield* Database.start
   const servers = [
-    yield* ByHand.start(server, { database: "by_hand", users }),
+    yield* HandWritten.start(server, { database: "by_hand", users }),
     yield* Product.start(server, { database: "product", users })
   ] as const
   const [byHand, product] = [loadOf(servers[0]), loadOf(servers[1])]
