@@ -381,7 +381,16 @@ export const make = () => {
           const body = { kind: "notice", recipient: user.phone.number, change: "replaced" }
           const sealed = seal(body, messageId, userId, undefined)
           const expiresAt = now + noticeLifetime
-          messages.push({ messageId, userId, kind: "notice", codeId: undefined, keyId, sealed, createdAt: now, expiresAt })
+          messages.push({
+            messageId,
+            userId,
+            kind: "notice",
+            codeId: undefined,
+            keyId,
+            sealed,
+            createdAt: now,
+            expiresAt
+          })
           const counter = `notices/number/${user.proven}`
           charges.push({ counter, reason: "NOTICES_PER_NUMBER", at: now, windows: limits.noticesPerNumber })
         }
@@ -403,7 +412,9 @@ export const make = () => {
         if (guesses.wrongInARow >= limits.wrongGuessesInARow) throw new Refused("off")
         if (fullUntil(guesses.wrongAt, now, [limits.wrongGuessesPerUser]) !== undefined) throw new Refused("too many")
         const mark = phone && fingerprint(phone.number)
-        if (phone === undefined || pending === undefined || pending.current.number !== mark) throw new Refused("no code")
+        if (phone === undefined || pending === undefined || pending.current.number !== mark) {
+          throw new Refused("no code")
+        }
         if (pending.wrongGuesses >= limits.guessesPerCode) throw new Refused("spent")
         const { current, previous } = pending
         if (current.expiresAt <= now) throw new Refused("expired")

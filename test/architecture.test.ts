@@ -31,7 +31,7 @@ const arrows: Readonly<Record<string, (name: string) => boolean>> = {
     (name.startsWith("effect/") && !/^effect\/(http|http-api|sql|rpc|net|socket)(\/|$)/.test(name)),
   "src/adapters": (name) =>
     /^src\/(core|adapters)\//.test(name) ||
-    /^(effect\/|@effect\/sql-pg\/|jose$|intl-messageformat$|@aws-sdk\/client-sns$)/.test(name),
+    /^(effect\/|@effect\/sql-pg\/|jose$|intl-messageformat$|@aws-sdk\/client-sns$|node:crypto$)/.test(name),
   "src/testing": (name) => /^src\/(core|testing)\//.test(name) || /^(effect\/|@effect\/vitest$)/.test(name),
   "src/http": (name) =>
     /^src\/(core|http)\//.test(name) || name.startsWith("effect/") || name.startsWith("@effect/platform-node/") ||
@@ -89,6 +89,13 @@ const lazy = import("jose")\nimport "../http/Status.ts"\nimport {\n  a,\n  b\n} 
       file.startsWith("src/http/") && graph.get(file)!.some((name) => /^node:|platform-node/.test(name))
     )
     assert.deepStrictEqual(node, ["src/http/NodeListener.ts", "src/http/NodeServer.ts"])
+  })
+
+  it("keeps node: modules out of all adapters but the one that is for Node", () => {
+    const node = sources.filter((file) =>
+      file.startsWith("src/adapters/") && graph.get(file)!.some((name) => name.startsWith("node:"))
+    )
+    assert.deepStrictEqual(node, ["src/adapters/NodeVaultCrypto.ts"])
   })
 
   it("has no cycles", () => {

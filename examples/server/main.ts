@@ -17,6 +17,7 @@ import {
 } from "effect-user-phone"
 import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
 import * as JoseTokenVerifier from "effect-user-phone/adapters/JoseTokenVerifier"
+import * as NodeVaultCrypto from "effect-user-phone/adapters/NodeVaultCrypto"
 import { Cors, Health, Routes, SmsReceiptRoutes } from "effect-user-phone/http"
 import * as NodeServer from "effect-user-phone/http/NodeServer"
 import * as RpcRoutes from "effect-user-phone/http/RpcRoutes"
@@ -60,7 +61,7 @@ const server = Effect.gen(function*() {
     Layer.succeed(Limits.Limits, limits),
     Layer.succeed(ResendPhoneCode.Grace, resendGrace),
     layerReadiness
-  ).pipe(Layer.provideMerge(NodeCrypto.layer))
+  ).pipe(Layer.provideMerge(NodeVaultCrypto.layer), Layer.provideMerge(NodeCrypto.layer))
 
   const routes = Layer.mergeAll(
     Routes.layer,

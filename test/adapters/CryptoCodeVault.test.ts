@@ -5,6 +5,7 @@ import { Config, ConfigProvider, Effect, Layer, Redacted } from "effect"
 import { Aead, Kdf, Mac, SecureRandom } from "effect/crypto"
 import { createDecipheriv, createHmac, hkdfSync } from "node:crypto"
 import * as CryptoCodeVault from "../../src/adapters/CryptoCodeVault.ts"
+import * as NodeVaultCrypto from "../../src/adapters/NodeVaultCrypto.ts"
 import { CodeVault, PhoneNumber, UserId } from "../../src/core/index.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
 
@@ -32,6 +33,7 @@ const derived = (fill: number, purpose: string) =>
 
 const runtimes = {
   "Node": NodeCrypto.layer,
+  "Node without a thread pool": NodeVaultCrypto.layer,
   "Web Crypto": Layer.mergeAll(Mac.layerWebCrypto, Aead.layerWebCrypto, Kdf.layerWebCrypto).pipe(
     Layer.provideMerge(SecureRandom.layerWebCrypto)
   )

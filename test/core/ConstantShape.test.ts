@@ -6,7 +6,6 @@
  * `Mac.timingSafeEqual` (src/crypto/Mac.ts of effect 4.1: equal lengths, then one pass that gathers the differences of all
  * bytes), with Web Crypto it is `subtle.verify`.
  */
-import { NodeCrypto } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Duration, Effect, Layer, Redacted } from "effect"
 import { Mac } from "effect/crypto"
@@ -14,6 +13,7 @@ import { TestClock } from "effect/testing"
 import * as CryptoCodeVault from "../../src/adapters/CryptoCodeVault.ts"
 import * as Memory from "../../src/adapters/Memory.ts"
 import { SmsInbox } from "../../src/adapters/MemorySmsNotifier.ts"
+import * as NodeVaultCrypto from "../../src/adapters/NodeVaultCrypto.ts"
 import {
   Access,
   Actor,
@@ -190,7 +190,7 @@ describe("the vault", () => {
         }
         assert.deepStrictEqual(calls, Array.from({ length: 4 }, () => "verify 32"))
       }
-    }).pipe(Effect.provide(NodeCrypto.layer)))
+    }).pipe(Effect.provide(NodeVaultCrypto.layer)))
 
   it.effect("is given a Mac.verify that reads a tag to its end, wherever it differs", () =>
     Effect.gen(function*() {
@@ -209,7 +209,7 @@ describe("the vault", () => {
         assert.strictEqual(yield* mac.verify(key, guessed, data), differing.length === 0)
         assert.deepStrictEqual(read, Array.from({ length: 32 }, (_, index) => String(index)))
       }
-    }).pipe(Effect.provide(NodeCrypto.layer)))
+    }).pipe(Effect.provide(NodeVaultCrypto.layer)))
 })
 
 /** Wrong guesses, by where they differ from the code. */
