@@ -2,10 +2,10 @@
  * The core alone, in one process over the memory store, beside plain async functions that do the same by hand
  * (`ByHand.ts`). Each call of the core is a promise of its own, as a host without Effect makes it. `npm run bench:core`.
  */
-import { NodeCrypto } from "@effect/platform-node"
 import { Console, Effect, Layer, ManagedRuntime, Redacted } from "effect"
 import * as CryptoCodeVault from "../src/adapters/CryptoCodeVault.ts"
 import * as Memory from "../src/adapters/Memory.ts"
+import * as NodeVaultCrypto from "../src/adapters/NodeVaultCrypto.ts"
 import { Access, Actor, CodeGenerator, Operations, SetPhone, UserId, Users, VerifyPhone } from "../src/core/index.ts"
 import * as ByHand from "./ByHand.ts"
 import { compare } from "./Rounds.ts"
@@ -40,7 +40,7 @@ const layerCore = Operations.layer.pipe(
     CodeGenerator.layerPreset("digits6"),
     CryptoCodeVault.layerRandomKeys
   )),
-  Layer.provide(NodeCrypto.layer)
+  Layer.provide(NodeVaultCrypto.layer)
 )
 
 const core = Effect.gen(function*() {
