@@ -192,22 +192,24 @@ export const layerConfig: Layer.Layer<
 
 const nonceLength = Aead.aes256Gcm.nonceLength
 
-const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
+const encoder = new TextEncoder()
+
+const utf8 = (text: string): Uint8Array => encoder.encode(text)
 
 const salt = utf8("effect-user-phone")
 
 /** Joins texts so that no two lists of texts give the same bytes: each after its length in four bytes. */
 const parts = (...texts: ReadonlyArray<string>): Uint8Array => {
-  const encoded = texts.map(utf8)
-  const joined = new Uint8Array(encoded.reduce((length, bytes) => length + 4 + bytes.length, 0))
+  // A code unit takes three bytes at most.
+  const joined = new Uint8Array(texts.reduce((length, text) => length + 4 + 3 * text.length, 0))
   const view = new DataView(joined.buffer)
   let at = 0
-  for (const bytes of encoded) {
-    view.setUint32(at, bytes.length)
-    joined.set(bytes, at + 4)
-    at += 4 + bytes.length
+  for (const text of texts) {
+    const { written } = encoder.encodeInto(text, joined.subarray(at + 4))
+    view.setUint32(at, written)
+    at += 4 + written
   }
-  return joined
+  return joined.subarray(0, at)
 }
 
 const address = { recipient: PhoneNumber, language: Schema.optional(Schema.String) }
