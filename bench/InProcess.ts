@@ -1,8 +1,9 @@
 /**
  * The core alone, in one process over the memory store, beside plain async functions that do the same by hand
- * (`ByHand.ts`). Each call of the core is a promise of its own, as a host without Effect makes it. `npm run bench:core`.
+ * (`ByHand.ts`). Each call of the core is a promise of its own, as a host without Effect makes it; nobody listens to spans, so
+ * none are made. `npm run bench:core`.
  */
-import { Console, Effect, Layer, ManagedRuntime, Redacted } from "effect"
+import { Console, Context, Effect, Layer, ManagedRuntime, Redacted, References } from "effect"
 import * as CryptoCodeVault from "../src/adapters/CryptoCodeVault.ts"
 import * as Memory from "../src/adapters/Memory.ts"
 import * as NodeVaultCrypto from "../src/adapters/NodeVaultCrypto.ts"
@@ -17,9 +18,9 @@ const most = 4
 const organization = UserId.OrganizationId.make("bench")
 const admin = Actor.make({ userId: "admin", organization, grants: { [organization]: ["user.write"] } })
 
-/** Sets a number and has the code returned, or verifies it, for the user with this id. */
 interface Side {
   readonly register: (userId: string) => Promise<void>
+  /** Answers the code where it is returned. */
   readonly setPhone: (userId: string, phone: string, way: "SendCode" | "ReturnCode") => Promise<string | undefined>
   readonly verifyPhone: (userId: string, code: string) => Promise<void>
 }
@@ -49,7 +50,7 @@ const core = Effect.gen(function*() {
     (runtime) => runtime.disposeEffect
   )
   const services = yield* Effect.orDie(runtime.contextEffect)
-  const run = Effect.runPromiseWith(services)
+  const run = Effect.runPromiseWith(Context.add(services, References.TracerEnabled, false))
   const { setPhone } = yield* Effect.provideContext(SetPhone.SetPhone, services)
   const { verifyPhone } = yield* Effect.provideContext(VerifyPhone.VerifyPhone, services)
   const { register } = yield* Effect.provideContext(Users.Users, services)
