@@ -36,6 +36,17 @@ describe("CodeGenerator", () => {
       }
     }))
 
+  it.effect("draws long codes in parts, each place from the whole alphabet", () =>
+    Effect.gen(function*() {
+      const alphabet = "\u{1F600}\u{1F601}\u{1F602}abcdefghijklmnopqrstuvwxyz"
+      const codes = yield* draw({ alphabet, length: 20, lifetime: "10 minutes" }, 2000)
+      for (const code of codes) assert.strictEqual(Array.from(code).length, 20)
+      for (let place = 0; place < 20; place++) {
+        const seen = new Set(codes.map((code) => Array.from(code)[place]))
+        assert.deepStrictEqual([...seen].toSorted(), Array.from(alphabet).toSorted())
+      }
+    }))
+
   it.effect("keeps leading zeros", () =>
     Effect.gen(function*() {
       const codes = yield* draw(CodeGenerator.presets.digits6, 2000)
