@@ -15,7 +15,8 @@ import * as Stream from "effect/Stream"
 import { Unavailable } from "../core/Errors.ts"
 import { type ClaimedMessage, type Delivery, Outbox, type Route, type Settlement } from "../core/Outbox.ts"
 import { UserId } from "../core/UserId.ts"
-import { orUnavailable } from "./internal/PgFailure.ts"
+import * as Batch from "./internal/Batch.ts"
+import { bounded, mapped, orUnavailable, statementTimeout } from "./internal/PgFailure.ts"
 
 /**
  * @category layers
@@ -57,12 +58,14 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
             ) AS "codeIsPending", coalesce((u.pending ->> 'wrongGuesses')::integer, 0) AS "wrongGuesses"`
     })
 
-    const settleSent = (
-      { leaseToken, messageId }: ClaimedMessage,
-      { at, provider, reference, verificationId }: Extract<Settlement, { readonly _tag: "Sent" }>
-    ) =>
-      sql<{ readonly settled: boolean }>`SELECT user_phone.settle_sent(${messageId}::uuid, ${leaseToken}::uuid,
-        ${DateTime.toDateUtc(at)}, ${provider}, ${reference ?? null}, ${verificationId ?? null}) AS settled`
+    const settleSent = yield* Batch.make({
+      patience: statementTimeout,
+      keyOf: ({ userId }: Sent) => userId,
+      ask: (messages) =>
+        sql<{ readonly settled: ReadonlyArray<boolean> }>`
+          SELECT user_phone.settle_sent(${`[${messages.map(({ json }) => json).join(",")}]`}::jsonb) AS settled`
+          .pipe(bounded, Effect.map(([row]) => row!.settled.map((settled) => Effect.succeed(settled))))
+    })
 
     const dueAgain = (
       { leaseToken, messageId }: ClaimedMessage,
@@ -81,10 +84,8 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
         WHERE message_id = ${messageId}::uuid AND lease_token = ${leaseToken}::uuid AND status = 'queued'
         RETURNING true AS settled`
 
-    const statementFor = (message: ClaimedMessage, settlement: Settlement) => {
+    const statementFor = (message: ClaimedMessage, settlement: Exclude<Settlement, { readonly _tag: "Sent" }>) => {
       switch (settlement._tag) {
-        case "Sent":
-          return settleSent(message, settlement)
         case "Retry":
           return dueAgain(message, settlement, message.attempts + 1)
         case "Released":
@@ -117,9 +118,10 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
           .map(({ codeId, ...message }) => ({ ...message, codeId: codeId ?? undefined }))
       }, orUnavailable),
       settle: Effect.fn("PgOutbox.settle")(function*(message, settlement) {
-        const [row] = yield* statementFor(message, settlement)
+        if (settlement._tag === "Sent") return yield* mapped(settleSent(sentOf(message, settlement)))
+        const [row] = yield* orUnavailable(statementFor(message, settlement))
         return row?.settled ?? false
-      }, orUnavailable),
+      }),
       report: Effect.fn("PgOutbox.report")(function*(messageId, receipt, at) {
         if (!isUuid(messageId)) return false
         const code = receipt.status === "failed" ? receipt.code : null
@@ -153,6 +155,28 @@ const ClaimedRow = Schema.Struct({
   attempts: Schema.Int,
   codeIsPending: Schema.Boolean,
   wrongGuesses: Schema.Int
+})
+
+/** A message that was handed over, as `settle_sent` takes it. */
+interface Sent {
+  readonly userId: UserId
+  readonly json: string
+}
+
+const sentOf = (
+  { leaseToken, messageId, userId }: ClaimedMessage,
+  { at, provider, reference, verificationId }: Extract<Settlement, { readonly _tag: "Sent" }>
+): Sent => ({
+  userId,
+  json: JSON.stringify({
+    message_id: messageId,
+    user_id: userId,
+    lease_token: leaseToken,
+    at: DateTime.formatIso(at),
+    provider,
+    reference,
+    verification_id: verificationId
+  })
 })
 
 const DeliveryRow = Schema.Struct({

@@ -185,32 +185,53 @@ const settleAndRemove = Effect.gen(function*() {
     IF v_code_id IS NULL OR v_user.removed THEN RETURN; END IF;
     PERFORM user_phone.append_event(v_user, p_type, p_at,
       jsonb_build_object('codeId', v_code_id, 'messageId', p_message_id) || p_more);
-    IF p_more ? 'verificationId' THEN
-      UPDATE user_phone.users SET pending = pending || p_more
-        WHERE user_id = v_user.user_id AND pending ->> '_tag' = 'ProviderCode' AND pending ->> 'codeId' = v_code_id::text;
-    END IF;
   END $event$`
 
   yield* sql`DROP FUNCTION IF EXISTS user_phone.settle_sent(uuid, uuid, timestamptz, text)`
-  yield* sql`CREATE OR REPLACE FUNCTION user_phone.settle_sent(
-    p_message_id uuid, p_lease_token uuid, p_at timestamptz, p_provider text, p_reference text, p_verification_id text
-  ) RETURNS boolean LANGUAGE plpgsql AS $settle$
+  yield* sql`DROP FUNCTION IF EXISTS user_phone.settle_sent(uuid, uuid, timestamptz, text, text, text)`
+  yield* sql`CREATE OR REPLACE FUNCTION user_phone.settle_sent(p_messages jsonb) RETURNS jsonb LANGUAGE plpgsql
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+  SET plan_cache_mode = force_generic_plan
+  AS $settle$
+  DECLARE
+    v_results jsonb;
   BEGIN
     PERFORM 1 FROM user_phone.users
-      WHERE user_id = (SELECT user_id FROM user_phone.outbox WHERE message_id = p_message_id) FOR UPDATE;
-    -- A report may have come in first, and has settled it as sent.
-    UPDATE user_phone.outbox
-      SET lease_token = NULL, provider = p_provider, reference = p_reference
-      WHERE message_id = p_message_id AND lease_token = p_lease_token AND status = 'sent';
-    IF FOUND THEN RETURN true; END IF;
-    UPDATE user_phone.outbox
-      SET status = 'sent', sealed = NULL, lease_token = NULL, reason = NULL, provider = p_provider,
-        reference = p_reference, settled_at = now()
-      WHERE message_id = p_message_id AND lease_token = p_lease_token AND status = 'queued';
-    IF NOT FOUND THEN RETURN false; END IF;
-    PERFORM user_phone.message_event(p_message_id, 'user.human.phone.code.sent', p_at,
-      jsonb_strip_nulls(jsonb_build_object('verificationId', p_verification_id)));
-    RETURN true;
+      WHERE user_id = ANY (ARRAY(SELECT m ->> 'user_id' FROM jsonb_array_elements(p_messages) AS m)) ORDER BY user_id FOR UPDATE;
+    WITH told AS MATERIALIZED (
+      SELECT * FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (
+        message_id uuid, lease_token uuid, at timestamptz, provider text, reference text, verification_id text
+      )) WITH ORDINALITY AS m (message_id, lease_token, at, provider, reference, verification_id, place)
+    ), held AS MATERIALIZED (
+      -- By its id alone, or another index could be taken, of all that wait.
+      SELECT told.*, o.status, o.user_id, o.code_id FROM told
+        JOIN user_phone.outbox AS o ON o.message_id = told.message_id AND o.lease_token = told.lease_token
+    ), settled AS (
+      -- A report may have come in first, and has settled it as sent.
+      UPDATE user_phone.outbox AS o
+        SET status = 'sent', sealed = NULL, lease_token = NULL, reason = NULL, provider = held.provider,
+          reference = held.reference, settled_at = coalesce(o.settled_at, now())
+        FROM held
+        WHERE o.message_id = held.message_id AND o.lease_token = held.lease_token AND held.status IN ('queued', 'sent')
+        RETURNING held.*
+    ), logged AS (
+      UPDATE user_phone.users AS u
+        SET sequence = u.sequence + 1, change_date = greatest(s.at, u.change_date), pending = CASE
+            WHEN s.verification_id IS NOT NULL AND u.pending ->> '_tag' = 'ProviderCode'
+              AND u.pending ->> 'codeId' = s.code_id::text
+            THEN u.pending || jsonb_build_object('verificationId', s.verification_id) ELSE u.pending
+          END
+        FROM settled AS s
+        WHERE s.status = 'queued' AND u.user_id = s.user_id AND s.code_id IS NOT NULL AND NOT u.removed
+        RETURNING u.user_id, u.sequence, u.change_date, s.code_id, s.message_id, s.verification_id
+    ), appended AS (
+      INSERT INTO user_phone.events (user_id, sequence, type, at, data)
+        SELECT user_id, sequence, 'user.human.phone.code.sent', change_date, jsonb_strip_nulls(jsonb_build_object(
+          'codeId', code_id, 'messageId', message_id, 'verificationId', verification_id)) FROM logged
+    )
+    SELECT jsonb_agg(place IN (SELECT place FROM settled) ORDER BY place)
+      INTO v_results FROM told;
+    RETURN v_results;
   END $settle$`
 
   yield* sql`CREATE OR REPLACE FUNCTION user_phone.take_receipt(
