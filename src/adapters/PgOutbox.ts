@@ -31,6 +31,9 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
     const claimable = (route: string) =>
       sql`route = ${route} AND kind IN ('code', 'notice') AND (leased_until IS NULL OR leased_until <= now())`
 
+    // A claim that a crash of the database loses is made again, as one whose worker dies; settling flushes it too.
+    const notSynced = sql`(SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL`
+
     const claimDue = SqlSchema.findAll({
       Request: Schema.Struct({ route: Schema.String, now: Schema.Date, limit: Schema.Int, leaseMillis: Schema.Finite }),
       Result: ClaimedRow,
@@ -45,6 +48,7 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
             ORDER BY due_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
           ), due AS (
             SELECT message_id, user_id FROM (SELECT * FROM fresh UNION ALL SELECT * FROM put_off) oldest
+            WHERE ${notSynced}
             ORDER BY created_at LIMIT ${limit}
           )
           UPDATE user_phone.outbox o
