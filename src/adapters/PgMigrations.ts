@@ -124,14 +124,14 @@ const routes = Effect.gen(function*() {
 })
 
 /**
- * What keeps the cost of a change as it is while tables grow. An update of a user touches no index if its page has room for
- * the new row. Messages that were settled stay in the indexes of those that wait until the next vacuum, which would come only
+ * What keeps the cost of a change as it is while tables grow. An update of a user, and a claim of a message, touch no index if
+ * their page has room for the new row. Messages that were settled stay in the indexes of those that wait until the next vacuum, which would come only
  * after a fifth of all messages that are kept. What is queued for a user is found by `outbox_of_code` as well.
  */
 const growth = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   yield* sql`ALTER TABLE user_phone.users SET (fillfactor = 70)`
-  yield* sql`ALTER TABLE user_phone.outbox SET (autovacuum_vacuum_scale_factor = 0.02)`
+  yield* sql`ALTER TABLE user_phone.outbox SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02)`
   yield* sql`DROP INDEX IF EXISTS user_phone.outbox_queued_of_user`
   yield* PgFunctions.install
 })

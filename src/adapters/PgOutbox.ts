@@ -28,38 +28,14 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
     const sql = yield* SqlClient.SqlClient
     const pg = yield* PgClient.PgClient
 
-    const claimable = (route: string) =>
-      sql`route = ${route} AND kind IN ('code', 'notice') AND (leased_until IS NULL OR leased_until <= now())`
-
-    // A claim that a crash of the database loses is made again, as one whose worker dies; settling flushes it too.
-    const notSynced = sql`(SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL`
-
     const claimDue = SqlSchema.findAll({
       Request: Schema.Struct({ route: Schema.String, now: Schema.Date, limit: Schema.Int, leaseMillis: Schema.Finite }),
       Result: ClaimedRow,
       execute: ({ leaseMillis, limit, now, route }) =>
-        sql`WITH fresh AS (
-            SELECT message_id, user_id, created_at FROM user_phone.outbox
-            WHERE status = 'queued' AND due_at <= created_at AND created_at <= ${now} AND ${claimable(route)}
-            ORDER BY created_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
-          ), put_off AS (
-            SELECT message_id, user_id, created_at FROM user_phone.outbox
-            WHERE status = 'queued' AND due_at > created_at AND due_at <= ${now} AND ${claimable(route)}
-            ORDER BY due_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
-          ), due AS (
-            SELECT message_id, user_id FROM (SELECT * FROM fresh UNION ALL SELECT * FROM put_off) oldest
-            WHERE ${notSynced}
-            ORDER BY created_at LIMIT ${limit}
-          )
-          UPDATE user_phone.outbox o
-          SET attempts = attempts + 1, lease_token = gen_random_uuid(),
-            leased_until = now() + ${leaseMillis}::double precision * interval '1 millisecond'
-          FROM due LEFT JOIN user_phone.users u USING (user_id) WHERE o.message_id = due.message_id
-          RETURNING o.message_id AS "messageId", o.user_id AS "userId", o.kind, o.route, o.code_id AS "codeId",
-            o.key_id AS "keyId", o.sealed, o.created_at AS "createdAt", o.expires_at AS "expiresAt",
-            o.resends, o.lease_token AS "leaseToken", o.attempts - 1 AS attempts, coalesce(
-              coalesce(u.pending -> 'current' ->> 'codeId', u.pending ->> 'codeId') = o.code_id::text, false
-            ) AS "codeIsPending", coalesce((u.pending ->> 'wrongGuesses')::integer, 0) AS "wrongGuesses"`
+        sql`SELECT message_id AS "messageId", user_id AS "userId", kind, route, code_id AS "codeId", key_id AS "keyId", sealed,
+            created_at AS "createdAt", expires_at AS "expiresAt", resends, lease_token AS "leaseToken", attempts,
+            code_is_pending AS "codeIsPending", wrong_guesses AS "wrongGuesses"
+          FROM user_phone.claim_due(${route}, ${now}, ${limit}, ${leaseMillis})`
     })
 
     const settleSent = yield* Batch.make({

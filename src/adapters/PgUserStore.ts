@@ -1,6 +1,6 @@
 /**
  * The user store in PostgreSQL. What is loaded or committed at the same time goes in one round trip and one transaction: the
- * function `commit_changes` of `PgFunctions`; one that has to wait for others goes alone.
+ * function of `PgCommitChanges`; one that has to wait for others goes alone.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -32,8 +32,9 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
       patience: statementTimeout,
       ask: Effect.fnUntraced(function*(userIds: ReadonlyArray<UserId>) {
         const rows = yield* bounded(
-          sql<{ readonly user_id: string }>`SELECT ${sql.literal(userColumns)} FROM user_phone.users
-            WHERE user_id = ANY (${userIds}::text[]) AND NOT removed`
+          sql<{ readonly user_id: string }>`SELECT ${
+            sql.literal(userColumns)
+          } FROM user_phone.users_of(${userIds}::text[])`
         )
         const found = new Map(rows.map((row) => [row.user_id, row]))
         return userIds.map((userId) => {

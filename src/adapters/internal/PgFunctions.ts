@@ -3,163 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
-
-const epochMs = Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`CREATE OR REPLACE FUNCTION user_phone.epoch_ms(p_at timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $epoch$ SELECT round(extract(epoch FROM p_at) * 1000)::bigint $epoch$`
-})
-
-/**
- * `commit_changes` is `UserStore.commit` of several changes of different users in one round trip. Every check comes before the
- * first write, under locks on users and counters, so that what it refuses has left no trace.
- *
- * With `p_waits` it waits for those locks, which are taken in one order (users, then counters by name), so that nothing
- * deadlocks. Without, it waits for nobody: a change whose user or counter is in other hands, or whose counter an earlier change
- * of the batch charges, is answered `Busy`, and is to be made alone.
- *
- * It is the same few statements for any number of changes. Its settings make their plans the same whatever the planner knows of
- * the tables: by index, and not compiled.
- */
-const commitChanges = Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`DROP FUNCTION IF EXISTS user_phone.commit_change(text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb)`
-  yield* sql`DROP FUNCTION IF EXISTS user_phone.commit_changes(jsonb)`
-  yield* sql`CREATE OR REPLACE FUNCTION user_phone.commit_changes(p_changes jsonb, p_waits boolean) RETURNS jsonb LANGUAGE plpgsql
-  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
-  SET plan_cache_mode = force_generic_plan
-  AS $commit$
-  DECLARE
-    v_users text[] := ARRAY(SELECT c ->> 'user_id' FROM jsonb_array_elements(p_changes) AS c ORDER BY 1);
-    v_locked text[];
-    v_busy bigint[];
-    v_results jsonb;
-    v_queued bigint;
-    v_refunds boolean;
-    v_charge record;
-  BEGIN
-    IF p_waits THEN
-      PERFORM 1 FROM user_phone.users WHERE user_id = ANY (v_users) ORDER BY user_id FOR UPDATE;
-      v_locked := v_users;
-      PERFORM pg_advisory_xact_lock(hashtextextended('user_phone:' || counter, 0)) FROM (
-        SELECT DISTINCT charge ->> 'counter' AS counter
-        FROM jsonb_array_elements(p_changes) AS c, jsonb_array_elements(c -> 'charges') AS charge ORDER BY 1
-      ) AS charged;
-    ELSE
-      v_locked := ARRAY(SELECT user_id FROM user_phone.users WHERE user_id = ANY (v_users) FOR UPDATE SKIP LOCKED);
-      v_busy := ARRAY(
-        SELECT place FROM (
-          SELECT place, charge ->> 'counter' AS counter, min(place) OVER (PARTITION BY charge ->> 'counter') AS first
-          FROM jsonb_array_elements(p_changes) WITH ORDINALITY AS e (c, place), jsonb_array_elements(c -> 'charges') AS charge
-        ) AS charged
-        WHERE place <> first OR NOT pg_try_advisory_xact_lock(hashtextextended('user_phone:' || counter, 0))
-      );
-    END IF;
-
-    -- One more statement sees what was committed before the locks were had.
-    WITH judged AS MATERIALIZED (
-      SELECT change.*, answer.answer, full_.reason, full_.until,
-        CASE
-          WHEN change.place = ANY (v_busy) OR (u.user_id IS NOT NULL AND change.user_id <> ALL (v_locked)) THEN 'Busy'
-          WHEN answer.answer IS NOT NULL THEN 'Replayed'
-          WHEN u.user_id IS NULL OR u.removed OR u.sequence <> change.before_sequence
-            OR u.resource_owner <> change.resource_owner OR u.state <> change.state THEN 'LostRace'
-          WHEN full_.until IS NOT NULL THEN 'LimitReached'
-          ELSE 'Committed'
-        END AS tag
-      FROM ROWS FROM (jsonb_to_recordset(p_changes) AS (
-          user_id text, before_sequence bigint, resource_owner text, state text, sequence bigint, at timestamptz,
-          phone text, verified boolean, pending jsonb, proven text, guesses jsonb, wait jsonb,
-          events jsonb, messages jsonb, charges jsonb, idempotency jsonb
-        )) WITH ORDINALITY AS change (
-          user_id, before_sequence, resource_owner, state, sequence, at, phone, verified, pending, proven, guesses, wait,
-          events, messages, charges, idempotency, place
-        )
-      LEFT JOIN user_phone.users AS u ON u.user_id = change.user_id
-      LEFT JOIN LATERAL (
-        SELECT jsonb_build_object('request', request, 'sequence', a.sequence::text,
-          'changeDate', user_phone.epoch_ms(change_date), 'resourceOwner', a.resource_owner) AS answer
-        FROM user_phone.answers AS a WHERE a.scope = change.idempotency ->> 'scope' AND a.kept_until > change.at
-      ) AS answer ON true
-      LEFT JOIN LATERAL (
-        SELECT charge.reason, counted.times[w.max] + w.within * interval '1 millisecond' AS until
-        FROM ROWS FROM (jsonb_to_recordset(change.charges)
-            AS (counter text, reason text, at timestamptz, windows jsonb, instead text))
-            WITH ORDINALITY AS charge (counter, reason, at, windows, instead, place)
-          JOIN user_phone.counters AS counted USING (counter),
-          jsonb_to_recordset(charge.windows) AS w (max integer, within double precision)
-        WHERE charge.instead IS DISTINCT FROM 'refund'
-          AND counted.times[w.max] + w.within * interval '1 millisecond' > charge.at
-        ORDER BY until DESC, charge.place LIMIT 1
-      ) AS full_ ON true
-    ), changed AS (
-      UPDATE user_phone.users AS u SET
-        sequence = c.sequence, change_date = c.at, phone = c.phone, phone_verified = c.verified, pending = c.pending,
-        proven = c.proven, guesses = c.guesses, wait = c.wait
-      FROM judged AS c WHERE c.tag = 'Committed' AND u.user_id = c.user_id
-    ), appended AS (
-      INSERT INTO user_phone.events (user_id, sequence, type, at, phone, data)
-        SELECT c.user_id, e.sequence, e.type, e.at, e.phone, e.data
-        FROM judged AS c, jsonb_to_recordset(c.events)
-          AS e (sequence bigint, type text, at timestamptz, phone text, data jsonb)
-        WHERE c.tag = 'Committed'
-    ), queued AS (
-      INSERT INTO user_phone.outbox
-          (message_id, user_id, kind, route, code_id, key_id, sealed, created_at, expires_at, resends, due_at)
-        SELECT m.message_id, c.user_id, m.kind, m.route, m.code_id, m.key_id, decode(m.sealed, 'base64'), m.created_at,
-          m.expires_at, m.resends, m.created_at
-        FROM judged AS c, jsonb_to_recordset(c.messages) AS m (message_id uuid, kind text, route text, code_id uuid,
-          key_id text, sealed text, created_at timestamptz, expires_at timestamptz, resends integer)
-        WHERE c.tag = 'Committed'
-      RETURNING 1
-    ), charged AS (
-      INSERT INTO user_phone.counters (counter, times, kept_until)
-        SELECT charge.counter,
-          (array_agg(charge.at ORDER BY charge.place DESC) || counted.times)[1:max(charge.remembered)],
-          greatest(max(charge.kept_until), counted.kept_until)
-        FROM judged AS c, ROWS FROM (jsonb_to_recordset(c.charges)
-          AS (counter text, at timestamptz, instead text, remembered integer, kept_until timestamptz))
-          WITH ORDINALITY AS charge (counter, at, instead, remembered, kept_until, place)
-        LEFT JOIN user_phone.counters AS counted ON counted.counter = charge.counter
-        WHERE c.tag = 'Committed' AND charge.instead IS NULL
-        GROUP BY charge.counter, counted.times, counted.kept_until
-        ON CONFLICT (counter) DO UPDATE SET times = excluded.times, kept_until = excluded.kept_until
-    ), answered AS (
-      INSERT INTO user_phone.answers AS a (scope, request, sequence, change_date, resource_owner, kept_until)
-        SELECT idempotency ->> 'scope', idempotency ->> 'request', sequence, at, resource_owner,
-          (idempotency ->> 'keptUntil')::timestamptz
-        FROM judged WHERE tag = 'Committed' AND idempotency IS NOT NULL
-        ON CONFLICT (scope) DO UPDATE SET request = excluded.request, sequence = excluded.sequence,
-          change_date = excluded.change_date, resource_owner = excluded.resource_owner, kept_until = excluded.kept_until
-    )
-    SELECT
-      jsonb_agg(
-        CASE tag
-          WHEN 'Replayed' THEN answer || '{"tag": "Replayed"}'
-          WHEN 'LimitReached' THEN
-            jsonb_build_object('tag', tag, 'reason', reason, 'until', user_phone.epoch_ms(until))
-          ELSE jsonb_build_object('tag', tag)
-        END ORDER BY place
-      ),
-      (SELECT count(*) FROM queued),
-      bool_or(tag = 'Committed' AND charges @> '[{"instead": "refund"}]')
-      INTO v_results, v_queued, v_refunds FROM judged;
-
-    IF v_queued > 0 THEN PERFORM pg_notify('user_phone_outbox', ''); END IF;
-    IF v_refunds THEN
-      FOR v_charge IN
-        SELECT charge.* FROM jsonb_array_elements(p_changes) WITH ORDINALITY AS e (c, place),
-          jsonb_to_recordset(c -> 'charges') AS charge (counter text, at timestamptz, instead text)
-        WHERE charge.instead = 'refund' AND v_results -> (place - 1)::integer ->> 'tag' = 'Committed'
-      LOOP
-        UPDATE user_phone.counters SET
-          times = times[:array_position(times, v_charge.at) - 1] || times[array_position(times, v_charge.at) + 1:]
-          WHERE counter = v_charge.counter AND v_charge.at = ANY (times);
-      END LOOP;
-    END IF;
-    RETURN v_results;
-  END $commit$`
-})
+import { byIndex, commitChanges } from "./PgCommitChanges.ts"
 
 /** These change a message and its user's log together; all lock the user first. */
 const settleAndRemove = Effect.gen(function*() {
@@ -190,29 +34,30 @@ const settleAndRemove = Effect.gen(function*() {
   yield* sql`DROP FUNCTION IF EXISTS user_phone.settle_sent(uuid, uuid, timestamptz, text)`
   yield* sql`DROP FUNCTION IF EXISTS user_phone.settle_sent(uuid, uuid, timestamptz, text, text, text)`
   yield* sql`CREATE OR REPLACE FUNCTION user_phone.settle_sent(p_messages jsonb) RETURNS jsonb LANGUAGE plpgsql
-  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
-  SET plan_cache_mode = force_generic_plan
+  ${sql.literal(byIndex)}
   AS $settle$
   DECLARE
+    v_users text[] := ARRAY(SELECT m ->> 'user_id' FROM jsonb_array_elements(p_messages) AS m);
+    v_messages uuid[] := ARRAY(SELECT (m ->> 'message_id')::uuid FROM jsonb_array_elements(p_messages) AS m);
     v_results jsonb;
   BEGIN
-    PERFORM 1 FROM user_phone.users
-      WHERE user_id = ANY (ARRAY(SELECT m ->> 'user_id' FROM jsonb_array_elements(p_messages) AS m)) ORDER BY user_id FOR UPDATE;
+    PERFORM 1 FROM user_phone.users WHERE user_id = ANY (v_users) ORDER BY user_id FOR UPDATE;
     WITH told AS MATERIALIZED (
       SELECT * FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (
         message_id uuid, lease_token uuid, at timestamptz, provider text, reference text, verification_id text
       )) WITH ORDINALITY AS m (message_id, lease_token, at, provider, reference, verification_id, place)
     ), held AS MATERIALIZED (
-      -- By its id alone, or another index could be taken, of all that wait.
       SELECT told.*, o.status, o.user_id, o.code_id FROM told
-        JOIN user_phone.outbox AS o ON o.message_id = told.message_id AND o.lease_token = told.lease_token
+        JOIN LATERAL (SELECT * FROM user_phone.outbox WHERE message_id = told.message_id OFFSET 0) AS o
+          ON o.lease_token = told.lease_token
     ), settled AS (
       -- A report may have come in first, and has settled it as sent.
       UPDATE user_phone.outbox AS o
         SET status = 'sent', sealed = NULL, lease_token = NULL, reason = NULL, provider = held.provider,
           reference = held.reference, settled_at = coalesce(o.settled_at, now())
         FROM held
-        WHERE o.message_id = held.message_id AND o.lease_token = held.lease_token AND held.status IN ('queued', 'sent')
+        WHERE o.message_id = held.message_id AND o.message_id = ANY (v_messages) AND o.lease_token = held.lease_token
+          AND held.status IN ('queued', 'sent')
         RETURNING held.*
     ), logged AS (
       UPDATE user_phone.users AS u
@@ -222,7 +67,8 @@ const settleAndRemove = Effect.gen(function*() {
             THEN u.pending || jsonb_build_object('verificationId', s.verification_id) ELSE u.pending
           END
         FROM settled AS s
-        WHERE s.status = 'queued' AND u.user_id = s.user_id AND s.code_id IS NOT NULL AND NOT u.removed
+        WHERE s.status = 'queued' AND u.user_id = s.user_id AND u.user_id = ANY (v_users) AND s.code_id IS NOT NULL
+          AND NOT u.removed
         RETURNING u.user_id, u.sequence, u.change_date, s.code_id, s.message_id, s.verification_id
     ), appended AS (
       INSERT INTO user_phone.events (user_id, sequence, type, at, data)
@@ -236,7 +82,7 @@ const settleAndRemove = Effect.gen(function*() {
 
   yield* sql`CREATE OR REPLACE FUNCTION user_phone.take_receipt(
     p_message_id uuid, p_receipt text, p_receipt_code text, p_at timestamptz
-  ) RETURNS boolean LANGUAGE plpgsql AS $receipt$
+  ) RETURNS boolean LANGUAGE plpgsql ${sql.literal(byIndex)} AS $receipt$
   DECLARE
     v_message user_phone.outbox;
   BEGIN
@@ -262,7 +108,7 @@ const settleAndRemove = Effect.gen(function*() {
   END $receipt$`
 
   yield* sql`CREATE OR REPLACE FUNCTION user_phone.remove_user(p_user_id text, p_at timestamptz)
-  RETURNS boolean LANGUAGE plpgsql AS $remove$
+  RETURNS boolean LANGUAGE plpgsql ${sql.literal(byIndex)} AS $remove$
   DECLARE
     v_user user_phone.users;
   BEGIN
@@ -280,5 +126,54 @@ const settleAndRemove = Effect.gen(function*() {
   END $remove$`
 })
 
+/** What is read for every request, and for every message. */
+const usersAndClaims = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+
+  yield* sql`CREATE OR REPLACE FUNCTION user_phone.users_of(p_user_ids text[]) RETURNS SETOF user_phone.users LANGUAGE plpgsql STABLE
+  ${sql.literal(byIndex)}
+  AS $users$
+  BEGIN
+    RETURN QUERY SELECT * FROM user_phone.users WHERE user_id = ANY (p_user_ids) AND NOT removed;
+  END $users$`
+
+  // A claim that a crash of the database loses is made again, as one whose worker dies; settling flushes it too.
+  yield* sql`CREATE OR REPLACE FUNCTION user_phone.claim_due(p_route text, p_now timestamptz, p_limit integer, p_lease_ms double precision)
+  RETURNS TABLE (message_id uuid, user_id text, kind text, route text, code_id uuid, key_id text, sealed bytea,
+    created_at timestamptz, expires_at timestamptz, resends integer, lease_token uuid, attempts integer,
+    code_is_pending boolean, wrong_guesses integer) LANGUAGE plpgsql
+  ${sql.literal(byIndex)}
+  AS $claim$
+  #variable_conflict use_column
+  BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    RETURN QUERY WITH fresh AS (
+        SELECT message_id, created_at FROM user_phone.outbox
+        WHERE status = 'queued' AND due_at <= created_at AND created_at <= p_now AND route = p_route
+          AND kind IN ('code', 'notice') AND (leased_until IS NULL OR leased_until <= now())
+        ORDER BY created_at LIMIT p_limit FOR UPDATE SKIP LOCKED
+      ), put_off AS (
+        SELECT message_id, created_at FROM user_phone.outbox
+        WHERE status = 'queued' AND due_at > created_at AND due_at <= p_now AND route = p_route
+          AND kind IN ('code', 'notice') AND (leased_until IS NULL OR leased_until <= now())
+        ORDER BY due_at LIMIT p_limit FOR UPDATE SKIP LOCKED
+      ), due AS (
+        SELECT message_id FROM (SELECT * FROM fresh UNION ALL SELECT * FROM put_off) AS oldest ORDER BY created_at LIMIT p_limit
+      ), claimed AS (
+        UPDATE user_phone.outbox AS o
+        SET attempts = attempts + 1, lease_token = gen_random_uuid(),
+          leased_until = now() + p_lease_ms * interval '1 millisecond'
+        WHERE o.message_id = ANY (ARRAY(SELECT message_id FROM due))
+        RETURNING o.*
+      )
+      SELECT c.message_id, c.user_id, c.kind, c.route, c.code_id, c.key_id, c.sealed, c.created_at, c.expires_at, c.resends,
+        c.lease_token, c.attempts - 1,
+        coalesce(coalesce(u.pending -> 'current' ->> 'codeId', u.pending ->> 'codeId') = c.code_id::text, false),
+        coalesce((u.pending ->> 'wrongGuesses')::integer, 0)
+      FROM claimed AS c
+      LEFT JOIN LATERAL (SELECT pending FROM user_phone.users WHERE user_id = c.user_id OFFSET 0) AS u ON true;
+  END $claim$`
+})
+
 /** Creates the functions, or replaces older ones. */
-export const install = Effect.all([epochMs, commitChanges, settleAndRemove], { discard: true })
+export const install = Effect.all([commitChanges, settleAndRemove, usersAndClaims], { discard: true })
