@@ -1,7 +1,8 @@
 /** Who is asked together, and how long anybody waits for that. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber } from "effect"
+import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import * as Batch from "../../src/adapters/internal/Batch.ts"
+import { leftBy } from "../fixtures/Leftovers.ts"
 
 /** Batches of numbers as they were asked, each answered with its double once the gate is open. */
 const play = (gate: Effect.Effect<void>, patience = 10_000, keyOf?: (question: number) => string) =>
@@ -67,4 +68,29 @@ describe("questions", () => {
       assert.include(String(late), "TimeoutError")
       assert.strictEqual(yield* ask(7), 14)
     }).pipe(Effect.scoped))
+
+  it.live("are gone once they are answered", () =>
+    Effect.gen(function*() {
+      const ask = yield* Batch.make({
+        patience: 10_000,
+        ask: (questions: ReadonlyArray<object>) => Effect.succeed(questions.map(() => Effect.void))
+      })
+      assert.isBelow(yield* leftBy((ballast) => ask(ballast)), 0.2)
+    }).pipe(Effect.scoped))
+
+  it.live("are not asked any more when the scope is closed, and those that wait get no answer", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const { ask, asked } = yield* Scope.provide(play(Effect.never), scope)
+      const waiting = yield* Effect.forkChild(
+        Effect.forEach(range(0, 130), (question) => Effect.exit(ask(question)), together)
+      )
+      yield* Effect.sleep("20 millis")
+      yield* Scope.close(scope, Exit.void)
+      const exits = yield* Fiber.join(waiting)
+      assert.lengthOf(exits, 130)
+      assert.isTrue(exits.every(Exit.hasInterrupts))
+      assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(ask(0))))
+      assert.lengthOf(asked, 2)
+    }))
 })

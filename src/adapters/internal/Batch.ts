@@ -5,7 +5,6 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 
 /** Asks several at once, and answers each in its place. */
@@ -23,13 +22,16 @@ const batchesAtOnce = 2
 /** How many questions there are in a batch at most. */
 const mostInBatch = 64
 
-interface Waiting<Q, A, E> {
+interface Question<Q, A, E> {
   readonly question: Q
   readonly since: number
   readonly resume: (answer: Effect.Effect<A, E>) => void
+  /** The one that it is asked in. */
+  batch: Batch | undefined
 }
 
 interface Batch {
+  readonly keys: ReadonlySet<string>
   fiber: Fiber.Fiber<void> | undefined
   /** How many of its callers are still there. */
   left: number
@@ -39,54 +41,63 @@ interface Batch {
 export const make = <Q, A, E, F>(
   options: Options<Q, A, E, F>
 ): Effect.Effect<(question: Q) => Effect.Effect<A, E | F | Cause.TimeoutError>, never, Scope.Scope> =>
-  Effect.map(FiberSet.makeRuntime<never, void, never>(), (fork) => makeAsking(options, fork))
+  Effect.flatMap(Effect.context<never>(), (context) => {
+    const { ask, close } = makeAsking(options, Effect.runForkWith(context))
+    return Effect.as(Effect.addFinalizer(() => close), ask)
+  })
 
 const makeAsking = <Q, A, E, F>(
   { ask, keyOf, patience }: Options<Q, A, E, F>,
   fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
 ) => {
-  const waiting = new Set<Waiting<Q, A, E | F | Cause.TimeoutError>>()
-  const asked = new Map<Waiting<Q, A, E | F | Cause.TimeoutError>, Batch>()
-  const keys = new Set<string>()
-  let batches = 0
+  type Asked = Question<Q, A, E | F | Cause.TimeoutError>
+  // Lists, since a set or map that lives long and changes all the time holds on to what was taken out of it until the next full
+  // collection: V8 links each table that it has outgrown to the next.
+  let waiting: Array<Asked> = []
+  let batches: ReadonlyArray<Batch> = []
   let isGathering = false
+  let isClosed = false
 
   const giveUp = (): void => {
     const latest = performance.now() - patience
-    for (const one of waiting) {
-      if (one.since > latest) break
-      waiting.delete(one)
-      one.resume(Effect.fail(new Cause.TimeoutError()))
-    }
+    const late = waiting.filter(({ since }) => since <= latest)
+    if (late.length === 0) return
+    waiting = waiting.slice(late.length)
+    for (const { resume } of late) resume(Effect.fail(new Cause.TimeoutError()))
   }
 
-  const take = (): ReadonlyArray<Waiting<Q, A, E | F | Cause.TimeoutError>> => {
-    const taken: Array<Waiting<Q, A, E | F | Cause.TimeoutError>> = []
+  /** Whoever may be asked next, at most so many as go in a batch; the others wait on. */
+  const take = (): { readonly taken: ReadonlyArray<Asked>; readonly keys: ReadonlySet<string> } => {
+    const taken: Array<Asked> = []
+    const left: Array<Asked> = []
+    const keys = new Set<string>()
     for (const one of waiting) {
-      if (taken.length === mostInBatch) break
       const key = keyOf?.(one.question)
-      if (key !== undefined && keys.has(key)) continue
-      if (key !== undefined) keys.add(key)
-      waiting.delete(one)
-      taken.push(one)
+      const isAsked = key !== undefined && (keys.has(key) || batches.some((batch) => batch.keys.has(key)))
+      if (isAsked || taken.length === mostInBatch) {
+        left.push(one)
+      } else {
+        taken.push(one)
+        if (key !== undefined) keys.add(key)
+      }
     }
-    return taken
+    waiting = left
+    return { taken, keys }
   }
 
-  const finish = (taken: ReadonlyArray<Waiting<Q, A, E | F | Cause.TimeoutError>>): void => {
-    batches--
+  const finish = (batch: Batch, taken: ReadonlyArray<Asked>): void => {
+    batches = batches.filter((other) => other !== batch)
     for (const one of taken) {
-      asked.delete(one)
+      one.batch = undefined
       // Who has no answer by now gets none: the scope was closed.
       one.resume(Effect.interrupt)
-      if (keyOf !== undefined) keys.delete(keyOf(one.question))
     }
     giveUp()
     askWaiting()
   }
 
   const askWaiting = (): void => {
-    if (isGathering || waiting.size === 0 || batches === batchesAtOnce) return
+    if (isGathering || waiting.length === 0 || batches.length === batchesAtOnce) return
     isGathering = true
     // What was answered together goes on together, and what arrived together is read one after the other.
     setImmediate(() => {
@@ -96,12 +107,12 @@ const makeAsking = <Q, A, E, F>(
   }
 
   const askNow = (): void => {
-    while (batches < batchesAtOnce) {
-      const taken = take()
+    while (batches.length < batchesAtOnce) {
+      const { keys, taken } = take()
       if (taken.length === 0) return
-      batches++
-      const batch: Batch = { fiber: undefined, left: taken.length }
-      for (const one of taken) asked.set(one, batch)
+      const batch: Batch = { keys, fiber: undefined, left: taken.length }
+      batches = [...batches, batch]
+      for (const one of taken) one.batch = batch
       batch.fiber = fork(
         Effect.exit(ask(taken.map(({ question }) => question))).pipe(
           Effect.map((exit) => {
@@ -109,22 +120,32 @@ const makeAsking = <Q, A, E, F>(
               resume(exit._tag === "Success" ? exit.value[index]! : Effect.failCause(exit.cause))
             )
           }),
-          Effect.ensuring(Effect.sync(() => finish(taken)))
+          Effect.ensuring(Effect.sync(() => finish(batch, taken)))
         )
       )
     }
   }
 
-  return (question: Q): Effect.Effect<A, E | F | Cause.TimeoutError> =>
-    Effect.callback((resume) => {
-      const one: Waiting<Q, A, E | F | Cause.TimeoutError> = { question, since: performance.now(), resume }
-      waiting.add(one)
-      askWaiting()
-      return Effect.suspend(() => {
-        waiting.delete(one)
-        const batch = asked.get(one)
-        // Nobody is left to whom it matters.
-        return batch?.fiber !== undefined && --batch.left === 0 ? Fiber.interrupt(batch.fiber) : Effect.void
-      })
+  return {
+    ask: (question: Q): Effect.Effect<A, E | F | Cause.TimeoutError> =>
+      Effect.callback((resume) => {
+        if (isClosed) return resume(Effect.interrupt)
+        const one: Asked = { question, since: performance.now(), resume, batch: undefined }
+        waiting.push(one)
+        askWaiting()
+        return Effect.suspend(() => {
+          waiting = waiting.filter((other) => other !== one)
+          const { batch } = one
+          // Nobody is left to whom it matters.
+          return batch?.fiber !== undefined && --batch.left === 0 ? Fiber.interrupt(batch.fiber) : Effect.void
+        })
+      }),
+
+    close: Effect.suspend(() => {
+      isClosed = true
+      for (const { resume } of waiting) resume(Effect.interrupt)
+      waiting = []
+      return Fiber.interruptAll(batches.flatMap(({ fiber }) => fiber ?? []))
     })
+  }
 }
