@@ -56,14 +56,26 @@ export const make = Effect.fnUntraced(function*(options: TextOptions.IcuSmsTextO
   }
 
   const parsed = new Map<string, Template.Template>()
-  /** Parsed at its first use. The default language has every message, so there always is one. */
-  const templateOf = (message: Template.MessageName, language: string): Template.Template => {
-    const tag = [language, defaultLanguage].flatMap(LanguageTag.lookup).find((tag) => sources.get(tag)?.[message])!
+  /** Parsed at its first use. */
+  const parsedOf = (message: Template.MessageName, tag: string): Template.Template => {
     const key = `${tag} ${message}`
     const known = parsed.get(key)
     if (known !== undefined) return known
     const template = Result.getOrThrow(Template.parse(tag, sources.get(tag)![message]!))
     parsed.set(key, template)
+    return template
+  }
+
+  /** Looking up a language takes longer than the text. What is found first is remembered: users may have any language. */
+  const found = new Map<string, Template.Template>()
+  /** The default language has every message, so there always is one. */
+  const templateOf = (message: Template.MessageName, language: string): Template.Template => {
+    const key = `${language} ${message}`
+    const known = found.get(key)
+    if (known !== undefined) return known
+    const tag = [language, defaultLanguage].flatMap(LanguageTag.lookup).find((tag) => sources.get(tag)?.[message])!
+    const template = parsedOf(message, tag)
+    if (found.size < mostFound && key.length < longestFound) found.set(key, template)
     return template
   }
 
@@ -82,6 +94,10 @@ export const make = Effect.fnUntraced(function*(options: TextOptions.IcuSmsTextO
       })
   })
 })
+
+/** How many lookups are remembered, and up to which length of a language and a message. */
+const mostFound = 1000
+const longestFound = 100
 
 /**
  * @category layers

@@ -126,6 +126,8 @@ const makeQueue = Effect.fnUntraced(function*(
   }, Effect.uninterruptible)
 
   const round = Effect.gen(function*() {
+    // Messages that are settled together make room together.
+    yield* Effect.yieldNow
     Latch.closeUnsafe(stirred)
     const now = yield* DateTime.now
     if (DateTime.isGreaterThan(pausedUntil, now)) return yield* Effect.sleep(DateTime.distance(now, pausedUntil))

@@ -5,6 +5,7 @@ import { ConfigProvider, DateTime, Duration, Effect, Layer, Redacted } from "eff
 import { FetchHttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { createHmac, randomBytes } from "node:crypto"
+import { gzipSync } from "node:zlib"
 import { Webhook, WebhookVerificationError } from "standardwebhooks"
 import * as WebhookSmsNotifier from "../../src/adapters/WebhookSmsNotifier.ts"
 import { SmsNotifier } from "../../src/core/index.ts"
@@ -109,6 +110,14 @@ describe("WebhookSmsNotifier", () => {
         receiver.script({ status: 401, body: `{"error":"permanent","code":"${filler}"}`, endless: true })
         const refused = yield* Effect.flip(notifier.send(SampleSms.make()))
         assert.deepStrictEqual(SampleSms.plain(refused), { _tag: "AccountRefused", code: "HTTP 401" })
+        const long = JSON.stringify({ id: "a", filler })
+        const accepted = { status: 200, headers: { "content-length": String(long.length) }, body: long }
+        const zipped = gzipSync(long)
+        const headers = { "content-encoding": "gzip", "content-length": String(zipped.length) }
+        receiver.script(StandIn.json(200, { id: "a" }), accepted, { status: 200, headers, body: zipped })
+        for (const reference of ["a", undefined, undefined]) {
+          assert.deepStrictEqual(yield* notifier.send(SampleSms.make()), { provider: "webhook", reference })
+        }
         assert.strictEqual((yield* notifier.send(SampleSms.make())).provider, "webhook")
       }).pipe(Effect.scoped, Effect.provide(Layer.merge(client, NodeCrypto.layer))))
   }

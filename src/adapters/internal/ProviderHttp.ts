@@ -29,18 +29,20 @@ export const makePost = Effect.gen(function*() {
   const client = HttpClient.withScope(yield* HttpClient.HttpClient)
   const fetchOptions = Option.getOrElse(yield* Effect.serviceOption(FetchHttpClient.RequestInit), () => ({}))
 
+  const send = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest) {
+    const sent = client.execute(HttpClientRequest.acceptJson(request))
+    const response = yield* Effect.mapError(sent, () => notSent("Transient", "connection failed"))
+    const body = yield* Effect.mapError(textOf(response), () => notSent("Transient", "connection failed"))
+    const header = response.headers["retry-after"]
+    return {
+      status: response.status,
+      body,
+      retryAfter: header === undefined ? undefined : retryAfterOf(header, yield* DateTime.now)
+    }
+  })
+
   return (request: HttpClientRequest.HttpClientRequest): Effect.Effect<Answer, SmsNotSent> =>
-    Effect.gen(function*() {
-      const sent = client.execute(HttpClientRequest.acceptJson(request))
-      const response = yield* Effect.mapError(sent, () => notSent("Transient", "connection failed"))
-      const body = yield* Effect.mapError(textOf(response), () => notSent("Transient", "connection failed"))
-      const header = response.headers["retry-after"]
-      return {
-        status: response.status,
-        body,
-        retryAfter: header === undefined ? undefined : retryAfterOf(header, yield* DateTime.now)
-      }
-    }).pipe(
+    send(request).pipe(
       Effect.scoped,
       Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
       // Only fetch follows redirects by itself.
@@ -52,7 +54,13 @@ export const makePost = Effect.gen(function*() {
 const longestBody = 64 * 1024
 
 /** The body as text, up to where it is cut off. */
-const textOf = (response: HttpClientResponse.HttpClientResponse) =>
+const textOf = (response: HttpClientResponse.HttpClientResponse) => isShort(response) ? response.text : cutOff(response)
+
+/** Whether it says that it is no longer than what is read: then no more can come, and it is read at a third of the cost. */
+const isShort = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>
+  headers["content-encoding"] === undefined && Number(headers["content-length"] ?? Infinity) <= longestBody
+
+const cutOff = (response: HttpClientResponse.HttpClientResponse) =>
   Effect.suspend(() => {
     const decoder = new TextDecoder()
     let text = ""
