@@ -117,6 +117,14 @@ const lazy = import("jose")\nimport "../http/Status.ts"\nimport {\n  a,\n  b\n} 
     assert.deepStrictEqual(silent, [])
   })
 
+  it("makes no generator function anew for each call, which V8 would keep with all that it sees", () => {
+    const anew = (source: string) => /=>\s*(?:\{\s*return\s+)?Effect\.gen\(/.test(source)
+    assert.isTrue(anew("const load = (userId: UserId) =>\n  Effect.gen(function*() {\n    yield* find(userId)\n  })"))
+    assert.isFalse(anew("const load = Effect.fnUntraced(function*(userId: UserId) {\n  yield* find(userId)\n})"))
+    const files = handWritten.filter((file) => !file.startsWith("src/testing/"))
+    assert.deepStrictEqual(files.filter((file) => anew(readFileSync(join(root, file), "utf8"))), [])
+  })
+
   it("imports modules of effect, never its barrels", () => {
     const barrels = sources.flatMap((file) =>
       graph.get(file)!.filter((name) => /^effect(\/[a-z-]+)?$/.test(name)).map((name) => `${file} -> ${name}`)

@@ -18,6 +18,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type CodeBinding, CodeVault, type SealBinding, SealBroken, UnknownKey } from "../core/CodeVault.ts"
+import { secret } from "../core/internal/Secret.ts"
 import { PhoneNumber } from "../core/PhoneNumber.ts"
 
 /**
@@ -218,7 +219,7 @@ const Body = Schema.fromJsonString(Schema.Union([
   Schema.Struct({
     kind: Schema.tag("code"),
     ...address,
-    code: Schema.optional(Schema.RedactedFromValue(Schema.String))
+    code: Schema.optional(secret(Schema.String))
   }),
   Schema.Struct({ kind: Schema.tag("notice"), ...address, change: Schema.Literals(["replaced", "removed"]) })
 ]))

@@ -4,7 +4,7 @@
  */
 import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
-import * as Equal from "effect/Equal"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { Charge } from "./Counters.ts"
 import { NoPendingCode, NoPhone, PhoneNotChanged, TooManyRequests, VerificationOff } from "./Errors.ts"
@@ -103,7 +103,9 @@ export const decideSetPhone = (
   situation: Situation
 ): Result.Result<Decision, VerificationOff | PhoneNotChanged | TooManyRequests> => {
   if (isClosed(user, situation)) return Result.fail(new VerificationOff())
-  if (user.phone !== undefined && Equal.equals(user.phone.number, number)) return Result.fail(new PhoneNotChanged())
+  if (user.phone !== undefined && Redacted.value(user.phone.number) === Redacted.value(number)) {
+    return Result.fail(new PhoneNotChanged())
+  }
   const changed: PhoneChange = { type: "user.human.phone.changed", number }
   if (proof === "Vouched") {
     const verified: PhoneChange = { type: "user.human.phone.verified", proven: fingerprint, vouched: true }

@@ -18,6 +18,7 @@ import {
   type PhoneNumber as ParsedNumber
 } from "libphonenumber-js/max"
 import { InvalidPhoneNumber } from "./Errors.ts"
+import { secret } from "./internal/Secret.ts"
 
 /**
  * The characters of a number in E.164 form: a plus sign, then 2 to 15 digits, the first of them not zero.
@@ -41,7 +42,7 @@ export type E164 = string & Brand.Brand<"E164">
  * @category models
  * @since 0.1.0
  */
-export const PhoneNumber = Schema.RedactedFromValue(E164)
+export const PhoneNumber = secret(E164)
 
 /**
  * @category models

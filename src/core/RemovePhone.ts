@@ -64,16 +64,17 @@ const make = Effect.gen(function*() {
   const notices = yield* Notices
   const { enclose } = yield* OneTimeCode.makeEnvelope
 
+  const remove = Effect.fnUntraced(function*({ user }: PhoneCommand.Target) {
+    const now = yield* DateTime.now
+    const decision = yield* Effect.fromResult(decideRemove(user, { limits, notices, now }))
+    return { details: yield* phone.append(decision, yield* enclose(decision, undefined, now)) }
+  })
+
   return RemovePhone.of({
     removePhone: Effect.fn("RemovePhone.removePhone")(function*({ userId: id }) {
       const userId = yield* RequestShape.checkUserId("RemovePhoneRequest", id)
 
-      return yield* phone.onUser(userId, "SelfOrWriter", ({ user }) =>
-        Effect.gen(function*() {
-          const now = yield* DateTime.now
-          const decision = yield* Effect.fromResult(decideRemove(user, { limits, notices, now }))
-          return { details: yield* phone.append(decision, yield* enclose(decision, undefined, now)) }
-        }))
+      return yield* phone.onUser(userId, "SelfOrWriter", remove)
     })
   })
 })

@@ -104,6 +104,36 @@ const make = Effect.gen(function*() {
   const grace = yield* Grace
   const testNumbers = yield* TestNumbers
 
+  const resend = Effect.fnUntraced(function*(
+    target: PhoneCommand.Target,
+    verification: Verification,
+    idempotencyKey: string | undefined
+  ) {
+    const number = target.user.phone?.number
+    return yield* codes.run(target, {
+      operation: "ResendPhoneCode",
+      idempotencyKey,
+      verification,
+      parameters: [],
+      proves: number && { number, fingerprint: yield* vault.fingerprint("number", [Redacted.value(number)]) },
+      // The policy may have been narrowed since the number was set.
+      decide: (code, situation) =>
+        Result.flatMap(decideResend(target.user, { code, grace }, situation), (decision) =>
+          Result.map(
+            Result.all(
+              decision.messages.map(({ recipient }) =>
+                PhoneNumber.parse(
+                  recipient,
+                  policy,
+                  (number) => find(testNumbers, number, situation.now) !== undefined
+                )
+              )
+            ),
+            () => decision
+          ))
+    })
+  })
+
   return ResendPhoneCode.of({
     resendPhoneCode: Effect.fn("ResendPhoneCode.resendPhoneCode")(function*({
       idempotencyKey,
@@ -116,32 +146,7 @@ const make = Effect.gen(function*() {
       return yield* phone.onUser(
         userId,
         verification._tag === "SendCode" ? "SelfOrWriter" : "Writer",
-        (target) =>
-          Effect.gen(function*() {
-            const number = target.user.phone?.number
-            return yield* codes.run(target, {
-              operation: "ResendPhoneCode",
-              idempotencyKey,
-              verification,
-              parameters: [],
-              proves: number && { number, fingerprint: yield* vault.fingerprint("number", [Redacted.value(number)]) },
-              // The policy may have been narrowed since the number was set.
-              decide: (code, situation) =>
-                Result.flatMap(decideResend(target.user, { code, grace }, situation), (decision) =>
-                  Result.map(
-                    Result.all(
-                      decision.messages.map(({ recipient }) =>
-                        PhoneNumber.parse(
-                          recipient,
-                          policy,
-                          (number) => find(testNumbers, number, situation.now) !== undefined
-                        )
-                      )
-                    ),
-                    () => decision
-                  ))
-            })
-          })
+        (target) => resend(target, verification, idempotencyKey)
       )
     })
   })

@@ -97,6 +97,27 @@ const make = Effect.gen(function*() {
   const policy = yield* PhoneNumber.PhonePolicy
   const testNumbers = yield* TestNumbers
 
+  const change = Effect.fnUntraced(function*(
+    target: PhoneCommand.Target,
+    written: Redacted.Redacted,
+    verification: Verification,
+    idempotencyKey: string | undefined
+  ) {
+    const now = yield* DateTime.now
+    const isListed = (number: PhoneNumber.PhoneNumber) => find(testNumbers, number, now) !== undefined
+    const number = yield* Effect.fromResult(PhoneNumber.parse(written, policy, isListed))
+    const fingerprint = yield* vault.fingerprint("number", [Redacted.value(number)])
+    return yield* codes.run(target, {
+      operation: "SetPhone",
+      idempotencyKey,
+      verification,
+      parameters: [Redacted.value(number)],
+      proves: { number, fingerprint },
+      decide: (code, situation) =>
+        decideSetPhone(target.user, { number, fingerprint, proof: code ?? "Vouched" }, situation)
+    })
+  })
+
   return SetPhone.of({
     setPhone: Effect.fn("SetPhone.setPhone")(function*({
       idempotencyKey,
@@ -111,22 +132,7 @@ const make = Effect.gen(function*() {
       return yield* phone.onUser(
         userId,
         verification._tag === "SendCode" ? "SelfOrWriter" : "Writer",
-        (target) =>
-          Effect.gen(function*() {
-            const now = yield* DateTime.now
-            const isListed = (number: PhoneNumber.PhoneNumber) => find(testNumbers, number, now) !== undefined
-            const number = yield* Effect.fromResult(PhoneNumber.parse(written, policy, isListed))
-            const fingerprint = yield* vault.fingerprint("number", [Redacted.value(number)])
-            return yield* codes.run(target, {
-              operation: "SetPhone",
-              idempotencyKey,
-              verification,
-              parameters: [Redacted.value(number)],
-              proves: { number, fingerprint },
-              decide: (code, situation) =>
-                decideSetPhone(target.user, { number, fingerprint, proof: code ?? "Vouched" }, situation)
-            })
-          })
+        (target) => change(target, written, verification, idempotencyKey)
       )
     })
   })

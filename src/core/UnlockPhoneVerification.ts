@@ -57,15 +57,16 @@ export class UnlockPhoneVerification extends Context.Service<UnlockPhoneVerifica
 const make = Effect.gen(function*() {
   const phone = yield* PhoneCommand.PhoneCommand
 
+  const unlock = Effect.fnUntraced(function*({ user }: PhoneCommand.Target) {
+    const decision = decideUnlock(user, yield* DateTime.now)
+    return { details: yield* phone.append(decision) }
+  })
+
   return UnlockPhoneVerification.of({
     unlockPhoneVerification: Effect.fn("UnlockPhoneVerification.unlockPhoneVerification")(function*({ userId: id }) {
       const userId = yield* RequestShape.checkUserId("UnlockPhoneVerificationRequest", id)
 
-      return yield* phone.onUser(userId, "OtherWriter", ({ user }) =>
-        Effect.gen(function*() {
-          const decision = decideUnlock(user, yield* DateTime.now)
-          return { details: yield* phone.append(decision) }
-        }))
+      return yield* phone.onUser(userId, "OtherWriter", unlock)
     })
   })
 })

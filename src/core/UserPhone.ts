@@ -3,7 +3,6 @@
  * All of it is pure. What a command comes to is in `Decision.ts`; stores only load and commit.
  */
 import * as DateTime from "effect/DateTime"
-import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
 import { PendingCode } from "./PendingCode.ts"
 import { PhoneNumber } from "./PhoneNumber.ts"
@@ -230,6 +229,6 @@ const counted = ({ guesses, pending }: UserPhone, at: DateTime.Utc): Partial<Use
 
 /** The times without one of those that equal `time`. */
 const without = (times: ReadonlyArray<DateTime.Utc>, time: DateTime.Utc | undefined): ReadonlyArray<DateTime.Utc> => {
-  const index = time === undefined ? -1 : times.findIndex((one) => Equal.equals(one, time))
+  const index = time === undefined ? -1 : times.findIndex((one) => one.epochMilliseconds === time.epochMilliseconds)
   return index === -1 ? times : times.toSpliced(index, 1)
 }

@@ -111,46 +111,51 @@ const make = Effect.gen(function*() {
     return { provider, codeId, verificationId, number, decision } satisfies Attempt
   })
 
-  const settleAttempt = (userId: UserId, { codeId, decision: attempted }: Attempt, outcome: CheckOutcome) =>
-    phone.onUser(userId, "SelfOrWriter", ({ user }) =>
-      Effect.gen(function*() {
-        const now = yield* DateTime.now
-        const right = outcome === "right"
-        const decision = yield* Effect.fromResult(decideOutcome(user, attempted, { codeId, right }, now))
-        const details = yield* phone.append(decision)
-        if (right) return { details }
-        if (outcome === "wrong") return yield* wrongGuess(decision.after, limits, now)
-        return yield* new InvalidCode({ reason: outcome === "spent" ? "CODE_SPENT" : "CODE_EXPIRED", guessesLeft: 0 })
-      }))
+  const settleAttempt = Effect.fnUntraced(function*(
+    user: UserPhone,
+    { codeId, decision: attempted }: Attempt,
+    outcome: CheckOutcome
+  ) {
+    const now = yield* DateTime.now
+    const right = outcome === "right"
+    const decision = yield* Effect.fromResult(decideOutcome(user, attempted, { codeId, right }, now))
+    const details = yield* phone.append(decision)
+    if (right) return { details }
+    if (outcome === "wrong") return yield* wrongGuess(decision.after, limits, now)
+    return yield* new InvalidCode({ reason: outcome === "spent" ? "CODE_SPENT" : "CODE_EXPIRED", guessesLeft: 0 })
+  })
 
   // A provider says once that a guess is right: a caller who has gone by then must not make that be lost.
   const ask = (userId: UserId, guess: Redacted.Redacted, attempted: Attempt) =>
     Effect.uninterruptibleMask((restore) => {
       const { number: recipient, provider, verificationId } = attempted
       return restore(provider.check({ verificationId, recipient, guess })).pipe(
-        Effect.flatMap((outcome) => settleAttempt(userId, attempted, outcome))
+        Effect.flatMap((outcome) =>
+          phone.onUser(userId, "SelfOrWriter", ({ user }) => settleAttempt(user, attempted, outcome))
+        )
       )
     })
+
+  const look = Effect.fnUntraced(function*(user: UserPhone, guess: Redacted.Redacted) {
+    const now = yield* DateTime.now
+    const fingerprint = user.phone && (yield* vault.fingerprint("number", [Redacted.value(user.phone.number)]))
+    if (user.pending?._tag === "ProviderCode") return yield* attempt(user, fingerprint, now)
+    const { codes, number } = yield* Effect.fromResult(codesToCompare(user, fingerprint, limits, now))
+    // Without the key of the pending code nothing is counted, so nothing may be looked at either.
+    const right = yield* isRight(guess, codes, { userId: user.userId, number }).pipe(
+      Effect.catchTag("UnknownKey", ({ keyId }) => refuseUncounted("its key is not held here", keyId))
+    )
+    const decision = decideGuess(user, { codes, right }, { limits, now })
+    const { details } = yield* phone.commit({ ...decision, messages: [] })
+    return right ? { details } : yield* wrongGuess(decision.after, limits, now)
+  })
 
   return VerifyPhone.of({
     verifyPhone: Effect.fn("VerifyPhone.verifyPhone")(function*({ userId: id, verificationCode }) {
       const userId = yield* RequestShape.checkUserId("VerifyPhoneRequest", id)
       const guess = yield* RequestShape.checkCode("VerifyPhoneRequest", verificationCode, generator.read)
 
-      const looked = yield* phone.onUser(userId, "SelfOrWriter", ({ user }) =>
-        Effect.gen(function*() {
-          const now = yield* DateTime.now
-          const fingerprint = user.phone && (yield* vault.fingerprint("number", [Redacted.value(user.phone.number)]))
-          if (user.pending?._tag === "ProviderCode") return yield* attempt(user, fingerprint, now)
-          const { codes, number } = yield* Effect.fromResult(codesToCompare(user, fingerprint, limits, now))
-          // Without the key of the pending code nothing is counted, so nothing may be looked at either.
-          const right = yield* isRight(guess, codes, { userId, number }).pipe(
-            Effect.catchTag("UnknownKey", ({ keyId }) => refuseUncounted("its key is not held here", keyId))
-          )
-          const decision = decideGuess(user, { codes, right }, { limits, now })
-          const { details } = yield* phone.commit({ ...decision, messages: [] })
-          return right ? { details } : yield* wrongGuess(decision.after, limits, now)
-        }))
+      const looked = yield* phone.onUser(userId, "SelfOrWriter", ({ user }) => look(user, guess))
       return "details" in looked ? looked : yield* ask(userId, guess, looked)
     })
   })

@@ -61,17 +61,19 @@ export const bytesDecoder = <Fields extends Schema.Struct.Fields, A>(
   schema: Schema.Decoder<A> & { readonly fields: Fields }
 ) => {
   const decode = Schema.decodeUnknownEffect(schema)
-  const names = Object.keys(schema.fields).map((name) => ({ name, snake: snakeCase(name) }))
+  const names = Object.keys(schema.fields).map((name) => ({ name, keys: new Set([name, snakeCase(name)]) }))
   const invalid = (field: string | undefined, rule: string) =>
     new InvalidArgument({ request, rule, ...(field === undefined ? {} : { field }) })
 
   const canonical = Effect.fnUntraced(function*(json: object) {
     const members: Record<string, unknown> = {}
-    for (const { name, snake } of names) {
-      for (const key of new Set([name, snake])) {
+    for (const { keys, name } of names) {
+      for (const key of keys) {
         const value = Object.hasOwn(json, key) ? (json as Record<string, unknown>)[key] : undefined
         if (value === undefined || value === null) continue
-        if (name in members) return yield* invalid(name, `must not be given as ${name} and as ${snake} at once`)
+        if (name in members) {
+          return yield* invalid(name, `must not be given as ${name} and as ${snakeCase(name)} at once`)
+        }
         members[name] = value
       }
     }
@@ -80,7 +82,7 @@ export const bytesDecoder = <Fields extends Schema.Struct.Fields, A>(
 
   return Effect.fnUntraced(function*(bytes: Uint8Array<ArrayBuffer>) {
     const text = yield* Effect.try({
-      try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+      try: () => utf8.decode(bytes),
       catch: () => invalid(undefined, "the body must be UTF-8")
     })
     const json: unknown = text === "" ? {} : yield* Effect.try({
@@ -94,6 +96,8 @@ export const bytesDecoder = <Fields extends Schema.Struct.Fields, A>(
     }))
   })
 }
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { GetPhone, type GetPhoneAnswer, type PendingCodeStatus } from "../core/GetPhone.ts"
+import { secret } from "../core/internal/Secret.ts"
 import { RemovePhone } from "../core/RemovePhone.ts"
 import { ResendPhoneCode } from "../core/ResendPhoneCode.ts"
 import { SetPhone, type SetPhoneAnswer } from "../core/SetPhone.ts"
@@ -115,8 +116,8 @@ const layerAdditions = HttpApiBuilder.group(
 export const layer = Layer.merge(layerPhone, layerAdditions)
 
 /** A member that is a secret, as it may come: what it must be like is the core's to say; here only its type. */
-const secret = (label: string) =>
-  Schema.RedactedFromValue(Schema.String.annotate({ message: "must be a string" }), { label }).pipe(
+const secretText = (label: string) =>
+  secret(Schema.String.annotate({ message: "must be a string" }), { label }).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(""))
   )
 
@@ -125,13 +126,16 @@ const codeChoice = { sendCode: Schema.optionalKey(EmptyMessage), returnCode: Sch
 const decodeSetPhone = JsonBody.decoder(
   "SetPhoneRequest",
   Schema.Struct({
-    phone: secret("phone"),
+    phone: secretText("phone"),
     ...codeChoice,
     isVerified: Schema.optionalKey(Schema.Boolean.annotate({ message: "must be true or false" }))
   }).check(Schema.makeFilter(atMostOneVerification))
 )
 
-const decodeVerifyPhone = JsonBody.decoder("VerifyPhoneRequest", Schema.Struct({ verificationCode: secret("code") }))
+const decodeVerifyPhone = JsonBody.decoder(
+  "VerifyPhoneRequest",
+  Schema.Struct({ verificationCode: secretText("code") })
+)
 
 const decodeResendPhoneCode = JsonBody.decoder(
   "ResendPhoneCodeRequest",

@@ -115,8 +115,8 @@ export const concat = (parts: ReadonlyArray<Uint8Array>): Bytes => {
  * @category constructors
  * @since 0.1.0
  */
-export const gunzip = <E>(bytes: Bytes, limit: number, onError: () => E): Effect.Effect<Bytes, E | Refused> =>
-  Effect.gen(function*() {
+export const gunzip: <E>(bytes: Bytes, limit: number, onError: () => E) => Effect.Effect<Bytes, E | Refused> = Effect
+  .fnUntraced(function*<E>(bytes: Bytes, limit: number, onError: () => E) {
     const parts: Array<Bytes> = []
     let length = 0
     yield* Stream.fromReadableStream({

@@ -32,19 +32,17 @@ type Answer = Awaited<ReturnType<Handler>>
  * @category layers
  * @since 0.1.0
  */
-export const layer = HttpRouter.use((router) =>
-  Effect.gen(function*() {
-    const registerAll = yield* PhoneRpc.make
-    const rpc = createConnectRouter({
-      acceptCompression: [RpcEnvelope.gzip],
-      // Answers are small.
-      compressMinBytes: 0xFFFF_FFFF,
-      requestGate: RpcCall.gate(yield* TokenVerifier)
-    })
-    registerAll(rpc)
-    yield* mount(router, rpc)
+export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
+  const registerAll = yield* PhoneRpc.make
+  const rpc = createConnectRouter({
+    acceptCompression: [RpcEnvelope.gzip],
+    // Answers are small.
+    compressMinBytes: 0xFFFF_FFFF,
+    requestGate: RpcCall.gate(yield* TokenVerifier)
   })
-)
+  registerAll(rpc)
+  yield* mount(router, rpc)
+}))
 
 /**
  * Adds what a Connect router holds to an HTTP router.
@@ -119,20 +117,21 @@ interface Input {
 /** The body of a call with one message, which is read, opened and checked when Connect asks for it, after the gate. */
 const openedBody = ({ method: { input } }: Handler) => {
   const open = RpcEnvelope.opener(input)
-  return ({ call, format, headers, query, request }: Input): AsyncIterable<Uint8Array> => {
+  const read = Effect.fnUntraced(function*({ format, query, request }: Input, gzip: boolean) {
+    const limit = Number((yield* HttpIncomingMessage.MaxBodySize) ?? ByteSize.kibibytes(64))
+    return yield* open(yield* query?.body ?? JsonBody.read(input.name, request), format, gzip, limit)
+  })
+  return (request: Input): AsyncIterable<Uint8Array> => {
+    const { call, format, headers } = request
     const gzip = headers.get(format.encodingHeader)?.toLowerCase() === "gzip"
     if (gzip) headers.delete(format.encodingHeader)
-    const body = Effect.gen(function*() {
-      const limit = Number((yield* HttpIncomingMessage.MaxBodySize) ?? ByteSize.kibibytes(64))
-      return yield* open(yield* query?.body ?? JsonBody.read(input.name, request), format, gzip, limit)
-    })
     let taken = false
     return {
       [Symbol.asyncIterator]: () => ({
         next: () => {
           if (taken) return Promise.resolve({ done: true, value: undefined })
           taken = true
-          return call.run(body).then((value) => ({ done: false, value }))
+          return call.run(read(request, gzip)).then((value) => ({ done: false, value }))
         }
       })
     }

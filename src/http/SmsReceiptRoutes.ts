@@ -25,21 +25,19 @@ export const path = "/sms-receipts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = HttpRouter.use((router) =>
-  Effect.gen(function*() {
-    const { take } = yield* SmsReceipts
+export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
+  const { take } = yield* SmsReceipts
 
-    const answer = Effect.gen(function*() {
-      const request = yield* HttpServerRequest.HttpServerRequest
-      const { provider, receiptId } = yield* HttpRouter.params
-      // What cannot be read is no report.
-      const body = yield* Effect.orElseSucceed(request.text, () => "")
-      const query = request.url.split("?").slice(1).join("?")
-      yield* take(provider ?? "", { receiptId: receiptId ?? "", query, headers: request.headers, body })
-      return HttpServerResponse.empty()
-    }).pipe(Effect.catch(errorResponse))
+  const answer = Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const { provider, receiptId } = yield* HttpRouter.params
+    // What cannot be read is no report.
+    const body = yield* Effect.orElseSucceed(request.text, () => "")
+    const query = request.url.split("?").slice(1).join("?")
+    yield* take(provider ?? "", { receiptId: receiptId ?? "", query, headers: request.headers, body })
+    return HttpServerResponse.empty()
+  }).pipe(Effect.catch(errorResponse))
 
-    yield* router.add("GET", `${path}/:provider/:receiptId`, answer)
-    yield* router.add("POST", `${path}/:provider/:receiptId`, answer)
-  })
-)
+  yield* router.add("GET", `${path}/:provider/:receiptId`, answer)
+  yield* router.add("POST", `${path}/:provider/:receiptId`, answer)
+}))

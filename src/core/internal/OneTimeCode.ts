@@ -14,6 +14,7 @@ import type { CodeRecord } from "../PendingCode.ts"
 import type { PhoneNumber } from "../PhoneNumber.ts"
 import { find, TestNumbers } from "../TestNumbers.ts"
 import type { UserId } from "../UserId.ts"
+import type { UserPhone } from "../UserPhone.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
 
 /** The number that a code proves, and its fingerprint. */
@@ -72,34 +73,26 @@ export const makeEnvelope = Effect.gen(function*() {
   const vault = yield* CodeVault
   const random = yield* SecureRandom.SecureRandom
 
+  const seal = Effect.fnUntraced(function*(
+    intent: MessageIntent,
+    { language, userId }: UserPhone,
+    code: Redacted.Redacted | undefined,
+    createdAt: DateTime.Utc
+  ) {
+    const messageId = yield* random.uuidV7()
+    const codeId = intent.kind === "code" ? intent.codeId : undefined
+    const sealed = yield* vault.seal(bodyOf(intent, language, code), { messageId, userId, codeId })
+    const { expiresAt, kind } = intent
+    const route = intent.kind === "code" ? intent.route : "sms"
+    const resends = intent.kind === "code" ? intent.resends : 0
+    const message: OutboxMessage = { messageId, userId, kind, route, codeId, ...sealed, createdAt, expiresAt, resends }
+    return message
+  })
+
   return {
     /** The messages that a decision calls for, sealed. */
-    enclose: Effect.fnUntraced(function*(decision: Decision, code: Redacted.Redacted | undefined, now: DateTime.Utc) {
-      const { language, userId } = decision.after
-      return yield* Effect.forEach(
-        decision.messages,
-        Effect.fnUntraced(function*(intent) {
-          const messageId = yield* random.uuidV7()
-          const codeId = intent.kind === "code" ? intent.codeId : undefined
-          const sealed = yield* vault.seal(bodyOf(intent, language, code), { messageId, userId, codeId })
-          const { expiresAt, kind } = intent
-          const route = intent.kind === "code" ? intent.route : "sms"
-          const resends = intent.kind === "code" ? intent.resends : 0
-          const message: OutboxMessage = {
-            messageId,
-            userId,
-            kind,
-            route,
-            codeId,
-            ...sealed,
-            createdAt: now,
-            expiresAt,
-            resends
-          }
-          return message
-        })
-      )
-    })
+    enclose: ({ after, messages }: Decision, code: Redacted.Redacted | undefined, now: DateTime.Utc) =>
+      Effect.forEach(messages, (intent) => seal(intent, after, code, now))
   }
 })
 
