@@ -37,6 +37,7 @@ const connect = (url: string) =>
       opened({
         send: (request) =>
           new Promise((done, failed) => {
+            if (socket.destroyed) return failed(new Error("the connection was closed"))
             waiting = { done, failed }
             socket.write(request)
           }),
@@ -120,7 +121,8 @@ export const openLoop = async (
   await new Promise<void>((done, failed) => {
     const sendWaiting = (): void => {
       while (free.length > 0 && waiting.length > 0) {
-        const socket = free.pop()!
+        // The one that has rested longest: none rests so long that its server closes it.
+        const socket = free.shift()!
         const { due, index } = waiting.shift()!
         socket.send(next()).then(() => {
           latencies[index] = performance.now() - due

@@ -165,7 +165,8 @@ const measure = (send: Send) =>
 
 const program = Effect.gen(function*() {
   const { close, connect, grpc, json } = sides(yield* startServer)
-  for (const send of [json, connect, grpc]) yield* measure(send)
+  const warmUp = Effect.forEach([json, connect, grpc], measure)
+  yield* Effect.replicateEffect(warmUp, 3)
   for (const [name, send] of [["gRPC", grpc], ["Connect in binary", connect]] as const) {
     const ratio = yield* compare({
       first: { name: "JSON", measure: measure(json) },

@@ -52,9 +52,9 @@ const program = Effect.gen(function*() {
     { name: "by hand", server: baseline, load: loadOf(baseline.url, undefined), events: "events" },
     { name: "product", server: product, load: loadOf(product.url, product.token), events: "user_phone.events" }
   ] as const
-  for (const { load } of sides) yield* Effect.promise(() => closedLoop(load, { calls: 4000, connections: 64 }))
+  for (const { load } of sides) yield* Effect.promise(() => closedLoop(load, { calls: 30000, connections: 64 }))
 
-  for (const [connections, calls] of [[64, 6000], [1, 600]] as const) {
+  for (const [connections, calls] of [[64, 10000], [1, 1000]] as const) {
     const results = sides.map((side) => ({
       ...side,
       rates: new Array<number>(),
