@@ -27,6 +27,9 @@ export interface Certificate {
 /** How long a connection without a request stays open once the server is closing: one may be on its way. */
 const patience = "1 second"
 
+/** How long a request may still come in once it was answered. */
+const timeToFinish = "1 second"
+
 /** How long a connection may say nothing before its first request, and between two over HTTP/2, in milliseconds. */
 const silence = { first: 60_000, http2: 300_000 } as const
 
@@ -92,7 +95,7 @@ const makeHttp2 = (http1: Http.Server) => {
   })
   for (const event of ["request", "checkContinue"] as const) {
     server.on(event, (request, response) => {
-      response.stream.once("wantTrailers", () => void setImmediate(endAnswered, response.stream))
+      response.stream.once("wantTrailers", () => endAnswered(response.stream))
       http1.emit(event, request, response)
     })
   }
@@ -108,11 +111,17 @@ const makeHttp2 = (http1: Http.Server) => {
 }
 
 /**
- * Ends a stream that was answered whole before its request was, as Node does only where it was not read at all: it would stay
- * open for as long as the client likes, also when the server stops.
+ * Lets a client that was answered before it had asked to the end, such as one without a token, finish, and drops what still
+ * comes. Node would reset the stream at once, which RFC 9113 8.1 allows; but some clients, such as curl 7.88, then take their
+ * answer for lost. Who takes longer is reset all the same: the stream would stay open for as long as they like, also when
+ * the server stops.
  */
 const endAnswered = (stream: Http2.ServerHttp2Stream): void => {
-  if (!stream.closed && stream.state.remoteClose === 0) stream.close(Http2.constants.NGHTTP2_NO_ERROR)
+  if (stream.readableEnded) return
+  stream.resume()
+  const close = Effect.sync(() => stream.close(Http2.constants.NGHTTP2_NO_ERROR))
+  const late = Effect.runFork(Effect.delay(close, timeToFinish))
+  stream.once("close", () => late.interruptUnsafe())
 }
 
 /** Gives each connection to the half that it is for. Returns those of which that is not known yet. */

@@ -51,7 +51,7 @@ const rawCall = Effect.gen(function*() {
   return { userId, headers, block: Wire.headerBlock(headers), message: setPhoneFrame(userId) }
 })
 
-const { continuation, data, headers: head, ping, reset, settings } = Wire.type
+const { continuation, data, headers: head, ping, reset, settings, windowUpdate } = Wire.type
 const { ack, endHeaders, endStream } = Wire.flag
 
 /** The id of the client's stream with this index. */
@@ -210,6 +210,43 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("a conn
         [served, 2]
       )
     }))
+
+  const early: Readonly<Record<string, (userId: string) => Readonly<Record<string, string>>>> = {
+    JSON: (userId) => ({ ":path": `/v2/users/${userId}/phone`, "content-type": "application/json" }),
+    gRPC: () => ({ ":path": setPhonePath, "content-type": "application/grpc" })
+  }
+  for (const [name, headersFor] of Object.entries(early)) {
+    it.effect(`lets who was refused by ${name} before the end of the request come to it, but not take long`, () =>
+      Effect.gen(function*() {
+        const { url } = yield* TestServer.TestServer
+        const wire = yield* Wire.open(url)
+        const block = Wire.headerBlock({
+          ":method": "POST",
+          ":scheme": "http",
+          ":authority": "localhost",
+          ...headersFor(yield* newTarget("active"))
+        })
+        const body = (flags = 0) => Wire.frameOf(data, flags, 1, Buffer.alloc(16_384, " "))
+        const ends = () => wire.count(head, endStream) + wire.count(data, endStream)
+        const updates = () => wire.received.filter(({ stream, type }) => type === windowUpdate && stream === 1).length
+
+        yield* wire.write(Wire.frameOf(head, endHeaders, 1, block))
+        yield* Wire.until(() => ends() === 1)
+        yield* wire.write(body(), body(), body())
+        yield* Wire.until(() => updates() > 0)
+        yield* wire.write(body(), body())
+        yield* wire.write(body(endStream))
+        yield* Wire.until(() => wire.streams.ended === 1)
+        yield* wire.write(Wire.frameOf(head, endHeaders, 3, block))
+        yield* Wire.until(() => ends() === 2)
+        assert.strictEqual(wire.count(reset), 0)
+
+        yield* Wire.until(() => wire.streams.ended === 2)
+        yield* Wire.until(() => wire.count(reset) === 1)
+        assert.strictEqual(wire.resets(Wire.reason.none), 1)
+        assert.isFalse(wire.isClosed())
+      }))
+  }
 
   it.effect("forgets who asks half and goes away", () =>
     flood({}, ({ block, wire }) =>
