@@ -25,6 +25,13 @@ export type Call =
   | { readonly operation: "ResendPhoneCode"; readonly fields: object }
   | { readonly operation: "RemovePhone" | "GetPhone" | "UnlockPhoneVerification" }
 
+/** A user in a story. */
+export interface Hero {
+  readonly userId: string
+  /** The codes that were returned, oldest first; one that was sent comes when it is delivered. */
+  readonly codes: Array<string>
+}
+
 /** What happened before, all of it by someone who may. */
 export type Step =
   | { readonly step: "set"; readonly number: string; readonly option: object }

@@ -15,8 +15,8 @@ import {
 } from "../cases/Case.ts"
 import { everyOptionByEveryCaller, furtherCallers, numbers, userIds } from "../cases/SetPhone.ts"
 import { stories } from "../cases/Stories.ts"
-import { minutes, type Story } from "../cases/Story.ts"
-import { actorOf, call, type Hero, take, verificationOf } from "../fixtures/CoreTeller.ts"
+import { type Hero, minutes, type Story } from "../cases/Story.ts"
+import { actorOf, call, take, verificationOf } from "../fixtures/CoreTeller.ts"
 import * as FrozenClock from "../fixtures/FrozenClock.ts"
 
 /** Whether a case is about a token or the shape of a message, which is a transport's to see. */

@@ -15,10 +15,10 @@ import {
   verificationOff,
   writer
 } from "../cases/Case.ts"
-import { type Call, minutes, pass, type Step, verify } from "../cases/Story.ts"
+import { type Call, type Hero, minutes, pass, type Step, verify } from "../cases/Story.ts"
 import { type Answer, assertFailure, authorization, newTarget, request } from "../fixtures/Calls.ts"
 import * as FrozenClock from "../fixtures/FrozenClock.ts"
-import { call, type Hero, take } from "../fixtures/StoryTeller.ts"
+import { call, take } from "../fixtures/StoryTeller.ts"
 import * as TestServer from "../fixtures/TestServer.ts"
 
 const hours = 60 * minutes
@@ -28,7 +28,7 @@ let lines = 0
 /** A number that no other test uses. */
 const newNumber = () => `+4179${3_000_000 + lines++}`
 
-const newHero = Effect.map(newTarget("active"), (userId): Hero => ({ userId, codes: [], number: "" }))
+const newHero = Effect.map(newTarget("active"), (userId): Hero => ({ userId, codes: [] }))
 
 const send = Effect.fnUntraced(function*(
   hero: Hero,
@@ -45,10 +45,7 @@ const send = Effect.fnUntraced(function*(
 })
 
 const setPhone = (hero: Hero, phone: string, option: object = {}, caller: Caller = self) =>
-  Effect.suspend(() => {
-    hero.number = phone
-    return send(hero, "POST", "", { phone, ...option }, caller)
-  })
+  send(hero, "POST", "", { phone, ...option }, caller)
 const resend = (hero: Hero, option: object = {}, caller: Caller = self) => send(hero, "POST", "/resend", option, caller)
 const guess = (hero: Hero, is: "right" | "wrong", caller: Caller = self) => by(hero, verify({ is }), caller)
 

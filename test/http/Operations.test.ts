@@ -9,12 +9,12 @@ import type { UserPhone } from "../../src/core/UserPhone.ts"
 import { UserStore } from "../../src/core/UserStore.ts"
 import { organization } from "../cases/Case.ts"
 import { stories } from "../cases/Stories.ts"
-import { type GetPhoneAnswer, minutes, type Outcome, type Story } from "../cases/Story.ts"
+import { type GetPhoneAnswer, type Hero, minutes, type Outcome, type Story } from "../cases/Story.ts"
 import { authorization, newTarget } from "../fixtures/Calls.ts"
 import * as FrozenClock from "../fixtures/FrozenClock.ts"
 import { json1, json2 } from "../fixtures/JsonTransport.ts"
 import { rpcTransports } from "../fixtures/RpcTransport.ts"
-import { type Hero, take } from "../fixtures/StoryTeller.ts"
+import { take } from "../fixtures/StoryTeller.ts"
 import * as TestServer from "../fixtures/TestServer.ts"
 import { type Answer, assertFailure, operationOf, type Transport } from "../fixtures/Transport.ts"
 
@@ -83,7 +83,7 @@ for (const preset of ["digits6", "zitadel"] as const) {
           const { url } = yield* TestServer.TestServer
           const store = yield* UserStore
           const userId = yield* newTarget(story.target)
-          const hero: Hero = { userId, codes: [], number: "" }
+          const hero: Hero = { userId, codes: [] }
           for (const step of story.given) yield* take(hero, step)
           const before = yield* store.load(userId)
           const log = yield* store.history(userId)
