@@ -58,6 +58,7 @@ export const mount = (router: HttpRouter.HttpRouter, { handlers }: ConnectRouter
 const serve = (handler: Handler) => {
   const isUnary = handler.method.methodKind === "unary"
   const bodyOf = isUnary ? openedBody(handler) : streamedBody
+  const { href } = new URL(handler.requestPath, "http://localhost")
   return Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
     if (!handler.allowedMethods.includes(request.method)) {
@@ -76,7 +77,7 @@ const serve = (handler: Handler) => {
       // Where there are trailers, requests and answers can also flow at once.
       httpVersion: trailers === undefined ? "1.1" : "2.0",
       method: "POST",
-      url: new URL(handler.requestPath, "http://localhost").href,
+      url: href,
       header: headers,
       body,
       contextValues: createContextValues().set(RpcCall.key, call)
@@ -153,7 +154,8 @@ type SendTrailers = ReturnType<typeof Trailers.Service>
 
 const respond = Effect.fnUntraced(function*({ body, header, status, trailer }: Answer, sendTrailers: SendTrailers) {
   if (body === undefined) return refused(status)
-  const parts = yield* Stream.runCollect(Stream.fromAsyncIterable(body, (error) => error)).pipe(Effect.orDie)
+  // Connect has the one message ready when it answers, with what it puts around it.
+  const parts = yield* Effect.promise(() => Array.fromAsync(body))
   sendTrailers?.(trailersOf(trailer))
   return HttpServerResponse.uint8Array(RpcEnvelope.concat(parts), { status, headers: answerHeaders(header) })
 })
