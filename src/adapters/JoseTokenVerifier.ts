@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import { createRemoteJWKSet, errors, jwtVerify, type JWTVerifyOptions, type JWTVerifyResult } from "jose"
 import * as Actor from "../core/Actor.ts"
 import { Unauthenticated, Unavailable } from "../core/Errors.ts"
+import { inSpan } from "../core/internal/Span.ts"
 import { TokenVerifier } from "../core/TokenVerifier.ts"
 import { OrganizationId, UserId } from "../core/UserId.ts"
 
@@ -67,7 +68,7 @@ const make = (
 ): TokenVerifier["Service"] => {
   const remembered = new Map<string, { readonly actor: Actor.Actor["Service"]; readonly until: number }>()
 
-  const verify = Effect.fnUntraced(function*(token: string, now: DateTime.Utc) {
+  const look = Effect.fnUntraced(function*(token: string, now: DateTime.Utc) {
     const { payload } = yield* Effect.tryPromise({
       try: () =>
         check(token, {
@@ -87,20 +88,22 @@ const make = (
       Effect.map(actorOf),
       Effect.mapError(() => new Unauthenticated({ reason: "TokenInvalid" }))
     )
-    return { actor, until: Math.min(payload.exp! * 1000, now.epochMilliseconds + memory) }
+    if (remembered.size >= rememberedTokens) remembered.clear()
+    if (token.length <= rememberedLength) {
+      remembered.set(token, { actor, until: Math.min(payload.exp! * 1000, now.epochMilliseconds + memory) })
+    }
+    return actor
   })
 
   return {
-    verify: Effect.fnUntraced(function*(redacted: Redacted.Redacted) {
-      const token = Redacted.value(redacted)
-      const now = yield* DateTime.now
-      const known = remembered.get(token)
-      if (known !== undefined && now.epochMilliseconds < known.until) return known.actor
-      const verified = yield* verify(token, now)
-      if (remembered.size >= rememberedTokens) remembered.clear()
-      if (token.length <= rememberedLength) remembered.set(token, verified)
-      return verified.actor
-    }, Effect.withSpan("JoseTokenVerifier.verify", {}, { captureStackTrace: false }))
+    verify: (redacted) =>
+      Effect.flatMap(DateTime.now, (now) => {
+        const token = Redacted.value(redacted)
+        const known = remembered.get(token)
+        return known !== undefined && now.epochMilliseconds < known.until
+          ? Effect.succeed(known.actor)
+          : look(token, now)
+      }).pipe(inSpan("JoseTokenVerifier.verify"))
   }
 }
 

@@ -133,7 +133,6 @@ const growth = Effect.gen(function*() {
   yield* sql`ALTER TABLE user_phone.users SET (fillfactor = 70)`
   yield* sql`ALTER TABLE user_phone.outbox SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02)`
   yield* sql`DROP INDEX IF EXISTS user_phone.outbox_queued_of_user`
-  yield* PgFunctions.install
 })
 
 /** The newest migration installs the functions, all of them, in their present form. */
@@ -143,7 +142,8 @@ const migrations = Migrator.fromRecord({
   "0003_delivery": delivery,
   "0004_group_commit": Effect.void,
   "0005_routes": routes,
-  "0006_growth": growth
+  "0006_growth": growth,
+  "0007_arrays": PgFunctions.install
 })
 
 /**

@@ -3,21 +3,20 @@
  * function of `PgCommitChanges`; one that has to wait for others goes alone.
  */
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Base64 from "effect/encoding/Base64"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as SqlSchema from "effect/sql/SqlSchema"
-import { type Charge, longest, remembered } from "../core/Counters.ts"
-import type { OutboxMessage } from "../core/Outbox.ts"
+import { inSpan } from "../core/internal/Span.ts"
 import { OrganizationId, UserId } from "../core/UserId.ts"
 import { type Commit, type CommitResult, UserStore } from "../core/UserStore.ts"
 import * as Batch from "./internal/Batch.ts"
+import { parametersFor } from "./internal/PgChanges.ts"
+import { commitChanges } from "./internal/PgCommitChanges.ts"
 import { bounded, mapped, orUnavailable, statementTimeout } from "./internal/PgFailure.ts"
-import { afterJson, eventJson, eventOf, EventRow, userColumns, userOf, UserRow } from "./internal/PgRows.ts"
+import { eventOf, EventRow, userColumns, userOf, UserRow } from "./internal/PgRows.ts"
 
 /**
  * @category layers
@@ -64,42 +63,49 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
           FROM user_phone.answers WHERE scope = ${scope} AND kept_until > ${now}`
     })
 
-    const commitAll = (changes: ReadonlyArray<Change>, { waits }: { readonly waits: boolean }) => {
-      const all = `[${changes.map(({ json }) => json).join(",")}]`
-      return sql<{ readonly results: ReadonlyArray<unknown> }>`
-        SELECT user_phone.commit_changes(${all}::jsonb, ${waits}) AS results`
-        .pipe(bounded, Effect.map(([row]) => row!.results))
-    }
+    const commitAll = (commits: ReadonlyArray<Commit>, { waits }: { readonly waits: boolean }) =>
+      Effect.suspend(() =>
+        sql.unsafe<{ readonly outcomes: ReadonlyArray<unknown> | null }>(commitChanges, [
+          waits,
+          ...parametersFor(commits)
+        ])
+      ).pipe(
+        bounded,
+        Effect.map(([row]) => row!.outcomes)
+      )
 
-    const alone = (change: Change) =>
-      Effect.flatMap(commitAll([change], { waits: true }), ([result]) => decodeOutcome(result))
+    const alone = (commit: Commit) =>
+      Effect.flatMap(
+        commitAll([commit], { waits: true }),
+        (outcomes) => outcomes === null ? committed : decodeOutcome(outcomes[0])
+      )
 
     const commitTogether = yield* Batch.make({
       patience: statementTimeout,
-      keyOf: ({ userId }: Change) => userId,
-      ask: (changes) =>
+      keyOf: ({ before }: Commit) => before.userId,
+      ask: (commits) =>
         Effect.map(
-          commitAll(changes, { waits: false }),
-          (results) => results.map((result, index) => isBusy(result) ? alone(changes[index]!) : decodeOutcome(result))
+          commitAll(commits, { waits: false }),
+          (outcomes) =>
+            commits.map((commit, index) => {
+              if (outcomes === null) return committed
+              return isBusy(outcomes[index]) ? alone(commit) : decodeOutcome(outcomes[index])
+            })
         ).pipe(
           // One of them may be at fault.
           Effect.catchIf(
-            (error) => changes.length > 1 && error._tag === "SqlError" && error.reason._tag !== "ConnectionError",
-            () => Effect.succeed(changes.map(alone))
+            (error) => commits.length > 1 && error._tag === "SqlError" && error.reason._tag !== "ConnectionError",
+            () => Effect.succeed(commits.map(alone))
           )
         )
     })
 
-    const commit = Effect.fnUntraced(function*(change: Commit) {
-      const { userId } = change.before
-      const json = JSON.stringify(yield* changeJson(change))
-      return resultOf(change, yield* commitTogether({ userId, json }))
-    })
+    const commit = (commit: Commit) => Effect.map(commitTogether(commit), (outcome) => resultOf(commit, outcome))
 
     return UserStore.of({
       counts: true,
-      load: (userId) => mapped(findUser(userId)).pipe(Effect.withSpan("PgUserStore.load", {}, span)),
-      commit: (change) => mapped(commit(change)).pipe(Effect.withSpan("PgUserStore.commit", {}, span)),
+      load: (userId) => mapped(findUser(userId)).pipe(inSpan("PgUserStore.load")),
+      commit: (change) => mapped(commit(change)).pipe(inSpan("PgUserStore.commit")),
       history: Effect.fn("PgUserStore.history")(function*(userId) {
         return yield* Effect.forEach(yield* findEvents(userId), eventOf)
       }, orUnavailable),
@@ -115,40 +121,12 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
   })
 )
 
-/** Where it was called from tells nothing here, and costs more than the span. */
-const span = { captureStackTrace: false }
-
 const decodeUser = Schema.decodeUnknownEffect(UserRow)
 const noUser = Effect.undefined
 
-/** What `commit_changes` takes of one user. */
-interface Change {
-  readonly userId: UserId
-  readonly json: string
-}
-
-const changeJson = Effect.fnUntraced(
-  function*({ after, before, charges, events, idempotency, messages }: Commit) {
-    const { at, sequence } = events[events.length - 1]!
-    return {
-      user_id: before.userId,
-      before_sequence: String(before.sequence),
-      resource_owner: before.resourceOwner,
-      state: before.state,
-      sequence: String(sequence),
-      at: DateTime.formatIso(at),
-      ...yield* afterJson(after),
-      events: yield* Effect.forEach(events, eventJson),
-      messages: messages.map(messageJson),
-      charges: charges.map(chargeJson),
-      idempotency: idempotency && { ...idempotency, keptUntil: DateTime.formatIso(idempotency.keptUntil) }
-    }
-  }
-)
-
 const Time = Schema.DateTimeUtcFromMillis
 
-/** What `commit_changes` answers for each. */
+/** What `commit_changes` answers for each, unless all are committed. */
 const CommitOutcome = Schema.Union([
   Schema.Struct({ tag: Schema.Literal("Committed") }),
   Schema.Struct({ tag: Schema.Literal("LostRace") }),
@@ -163,6 +141,7 @@ const CommitOutcome = Schema.Union([
 ])
 
 const decodeOutcome = Schema.decodeUnknownEffect(CommitOutcome)
+const committed = Effect.succeed({ tag: "Committed" } as const)
 
 const isBusy = (result: unknown): boolean => (result as { readonly tag: string }).tag === "Busy"
 
@@ -185,25 +164,3 @@ const resultOf = ({ after, events }: Commit, outcome: typeof CommitOutcome.Type)
     }
   }
 }
-
-const messageJson = (message: OutboxMessage) => ({
-  message_id: message.messageId,
-  kind: message.kind,
-  route: message.route,
-  code_id: message.codeId ?? null,
-  key_id: message.keyId,
-  sealed: Base64.encode(message.sealed),
-  created_at: DateTime.formatIso(message.createdAt),
-  expires_at: DateTime.formatIso(message.expiresAt),
-  resends: message.resends
-})
-
-const chargeJson = (charge: Charge) => ({
-  counter: charge.counter,
-  reason: charge.reason,
-  at: DateTime.formatIso(charge.at),
-  windows: charge.windows.map(({ max, within }) => ({ max, within: Duration.toMillis(within) })),
-  instead: charge.instead ?? null,
-  remembered: remembered(charge),
-  kept_until: DateTime.formatIso(DateTime.addDuration(charge.at, longest(charge)))
-})

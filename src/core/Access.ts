@@ -35,9 +35,8 @@ export class Access extends Context.Service<Access, {
  */
 export const layer: Layer.Layer<Access> = Layer.succeed(Access, {
   holdsAnywhere: (actor, permission) =>
-    Effect.sync(() => Array.from(actor.grants.values()).some((permissions) => permissions.has(permission))),
-  holdsOver: (actor, permission, user) =>
-    Effect.sync(() => actor.grants.get(user.resourceOwner)?.has(permission) ?? false)
+    Effect.succeed(Array.from(actor.grants.values()).some((permissions) => permissions.has(permission))),
+  holdsOver: (actor, permission, user) => Effect.succeed(actor.grants.get(user.resourceOwner)?.has(permission) ?? false)
 })
 
 /**

@@ -83,18 +83,16 @@ export const make = Effect.fnUntraced(function*({ alphabet, length, lifetime: li
   if (Duration.isGreaterThan(lifetime, Duration.days(1)) || !Duration.isGreaterThan(lifetime, Duration.zero)) {
     return yield* new WeakCodeFormat({ rule: "the lifetime must be more than nothing and at most a day" })
   }
-  const next = Effect.gen(function*() {
-    const drawn: Array<string | undefined> = []
-    while (drawn.length < length) {
-      for (const index of yield* drawIndices(random, characters.length, length - drawn.length)) {
-        drawn.push(characters[index])
-      }
-    }
-    return Redacted.make(drawn.join(""), { label: "code" })
-  })
+  const draw = (missing: number): Effect.Effect<string> =>
+    Effect.flatMap(drawIndices(random, characters.length, missing), (indices) => {
+      const drawn = indices.map((index) => characters[index]).join("")
+      return indices.length === missing
+        ? Effect.succeed(drawn)
+        : Effect.map(draw(missing - indices.length), (more) => drawn + more)
+    })
   return CodeGenerator.of({
     lifetime,
-    next,
+    next: Effect.map(Effect.suspend(() => draw(length)), (code) => Redacted.make(code, { label: "code" })),
     read: (typed) => Redacted.make(forgive(alphabet, Redacted.value(typed)), { label: "code" })
   })
 })

@@ -7,10 +7,11 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Access } from "./Access.ts"
-import type { Actor } from "./Actor.ts"
+import { Actor } from "./Actor.ts"
 import type { InvalidArgument, NotFound, PermissionDenied, Unavailable } from "./Errors.ts"
 import * as Authorization from "./internal/Authorization.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
+import { inSpan } from "./internal/Span.ts"
 import * as Limits from "./Limits.ts"
 import { type Delivery, Outbox } from "./Outbox.ts"
 import type { PhoneNumber } from "./PhoneNumber.ts"
@@ -102,10 +103,11 @@ const make = Effect.gen(function*() {
   })
 
   return GetPhone.of({
-    getPhone: Effect.fn("GetPhone.getPhone")(function*({ userId: id }) {
+    getPhone: Effect.fnUntraced(function*({ userId: id }) {
       const userId = yield* RequestShape.checkUserId("GetPhoneRequest", id)
-      yield* admit(userId, "SelfOrReader")
-      const user = yield* load(userId, "SelfOrReader")
+      const actor = yield* Actor
+      yield* admit(actor, userId, "SelfOrReader")
+      const user = yield* load(actor, userId, "SelfOrReader")
       const { changeDate, phone, resourceOwner, sequence } = user
       return {
         details: { sequence, changeDate, resourceOwner },
@@ -113,7 +115,7 @@ const make = Effect.gen(function*() {
         pendingCode: yield* statusOf(user),
         verificationOff: Limits.isOff(limits, user.guesses)
       }
-    })
+    }, inSpan("GetPhone.getPhone"))
   })
 })
 

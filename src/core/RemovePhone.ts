@@ -15,6 +15,7 @@ import type { InvalidArgument, NoPhone, NotFound, PermissionDenied, Unavailable,
 import * as OneTimeCode from "./internal/OneTimeCode.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
+import { inSpan } from "./internal/Span.ts"
 import type { LimitsRefused } from "./Limits.ts"
 import { Notices } from "./Notices.ts"
 import type { Details, UserStore } from "./UserStore.ts"
@@ -71,11 +72,11 @@ const make = Effect.gen(function*() {
   })
 
   return RemovePhone.of({
-    removePhone: Effect.fn("RemovePhone.removePhone")(function*({ userId: id }) {
+    removePhone: Effect.fnUntraced(function*({ userId: id }) {
       const userId = yield* RequestShape.checkUserId("RemovePhoneRequest", id)
 
       return yield* phone.onUser(userId, "SelfOrWriter", remove)
-    })
+    }, inSpan("RemovePhone.removePhone"))
   })
 })
 

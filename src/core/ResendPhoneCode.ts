@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import type * as SecureRandom from "effect/crypto/SecureRandom"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -31,6 +32,7 @@ import type {
 import * as CodeCommand from "./internal/CodeCommand.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
+import { inSpan } from "./internal/Span.ts"
 import type { LimitsRefused } from "./Limits.ts"
 import * as PhoneNumber from "./PhoneNumber.ts"
 import { find, TestNumbers } from "./TestNumbers.ts"
@@ -110,7 +112,7 @@ const make = Effect.gen(function*() {
     idempotencyKey: string | undefined
   ) {
     const number = target.user.phone?.number
-    return yield* codes.run(target, {
+    return yield* codes.run(target, yield* DateTime.now, {
       operation: "ResendPhoneCode",
       idempotencyKey,
       verification,
@@ -135,7 +137,7 @@ const make = Effect.gen(function*() {
   })
 
   return ResendPhoneCode.of({
-    resendPhoneCode: Effect.fn("ResendPhoneCode.resendPhoneCode")(function*({
+    resendPhoneCode: Effect.fnUntraced(function*({
       idempotencyKey,
       userId: id,
       verification = sendCode
@@ -148,7 +150,7 @@ const make = Effect.gen(function*() {
         verification._tag === "SendCode" ? "SelfOrWriter" : "Writer",
         (target) => resend(target, verification, idempotencyKey)
       )
-    })
+    }, inSpan("ResendPhoneCode.resendPhoneCode"))
   })
 })
 

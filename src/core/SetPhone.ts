@@ -33,6 +33,7 @@ import type {
 import * as CodeCommand from "./internal/CodeCommand.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
+import { inSpan } from "./internal/Span.ts"
 import type { LimitsRefused } from "./Limits.ts"
 import * as PhoneNumber from "./PhoneNumber.ts"
 import { find, TestNumbers } from "./TestNumbers.ts"
@@ -107,7 +108,7 @@ const make = Effect.gen(function*() {
     const isListed = (number: PhoneNumber.PhoneNumber) => find(testNumbers, number, now) !== undefined
     const number = yield* Effect.fromResult(PhoneNumber.parse(written, policy, isListed))
     const fingerprint = yield* vault.fingerprint("number", [Redacted.value(number)])
-    return yield* codes.run(target, {
+    return yield* codes.run(target, now, {
       operation: "SetPhone",
       idempotencyKey,
       verification,
@@ -119,7 +120,7 @@ const make = Effect.gen(function*() {
   })
 
   return SetPhone.of({
-    setPhone: Effect.fn("SetPhone.setPhone")(function*({
+    setPhone: Effect.fnUntraced(function*({
       idempotencyKey,
       phone: written,
       userId: id,
@@ -134,7 +135,7 @@ const make = Effect.gen(function*() {
         verification._tag === "SendCode" ? "SelfOrWriter" : "Writer",
         (target) => change(target, written, verification, idempotencyKey)
       )
-    })
+    }, inSpan("SetPhone.setPhone"))
   })
 })
 

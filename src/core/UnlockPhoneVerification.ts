@@ -12,6 +12,7 @@ import { decideUnlock } from "./Decision.ts"
 import type { InvalidArgument, NotFound, PermissionDenied, Unavailable, UserNotInitialized } from "./Errors.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
+import { inSpan } from "./internal/Span.ts"
 import type { Details, UserStore } from "./UserStore.ts"
 
 /**
@@ -63,11 +64,11 @@ const make = Effect.gen(function*() {
   })
 
   return UnlockPhoneVerification.of({
-    unlockPhoneVerification: Effect.fn("UnlockPhoneVerification.unlockPhoneVerification")(function*({ userId: id }) {
+    unlockPhoneVerification: Effect.fnUntraced(function*({ userId: id }) {
       const userId = yield* RequestShape.checkUserId("UnlockPhoneVerificationRequest", id)
 
       return yield* phone.onUser(userId, "OtherWriter", unlock)
-    })
+    }, inSpan("UnlockPhoneVerification.unlockPhoneVerification"))
   })
 })
 

@@ -28,6 +28,7 @@ import {
 import { codesToCompare, codeToAskAbout, decideAttempt, decideGuess, decideOutcome } from "./GuessDecision.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
+import { inSpan } from "./internal/Span.ts"
 import * as Limits from "./Limits.ts"
 import type { CodeRecord } from "./PendingCode.ts"
 import type { PhoneNumber } from "./PhoneNumber.ts"
@@ -151,13 +152,13 @@ const make = Effect.gen(function*() {
   })
 
   return VerifyPhone.of({
-    verifyPhone: Effect.fn("VerifyPhone.verifyPhone")(function*({ userId: id, verificationCode }) {
+    verifyPhone: Effect.fnUntraced(function*({ userId: id, verificationCode }) {
       const userId = yield* RequestShape.checkUserId("VerifyPhoneRequest", id)
       const guess = yield* RequestShape.checkCode("VerifyPhoneRequest", verificationCode, generator.read)
 
       const looked = yield* phone.onUser(userId, "SelfOrWriter", ({ user }) => look(user, guess))
       return "details" in looked ? looked : yield* ask(userId, guess, looked)
-    })
+    }, inSpan("VerifyPhone.verifyPhone"))
   })
 })
 

@@ -24,11 +24,12 @@ export const layer: Layer.Layer<Authentication, never, TokenVerifier> = Layer.ef
     return Authentication.of({
       bearer: (httpEffect) =>
         HttpServerRequest.HttpServerRequest.pipe(
-          Effect.flatMap((request) => authenticate(verifier, request.headers["authorization"])),
-          Effect.matchEffect({
-            onFailure: errorResponse,
-            onSuccess: (actor) => Effect.provideService(httpEffect, Actor, actor)
-          }),
+          Effect.flatMap((request) =>
+            Effect.matchEffect(authenticate(verifier, request.headers["authorization"]), {
+              onFailure: errorResponse,
+              onSuccess: (actor) => Effect.provideService(httpEffect, Actor, actor)
+            })
+          ),
           // The answer is for this caller alone, and may hold a code.
           Effect.map(HttpServerResponse.setHeader("cache-control", "no-store"))
         )
@@ -46,7 +47,7 @@ export const authenticate = (
   verifier: TokenVerifier["Service"],
   header: string | undefined
 ): Effect.Effect<Actor["Service"], Unauthenticated | Unavailable> =>
-  Effect.flatMap(bearerToken(header), verifier.verify)
+  Effect.flatMapEager(bearerToken(header), verifier.verify)
 
 /** The token of an `Authorization` header. */
 const bearerToken = (header: string | undefined): Effect.Effect<Redacted.Redacted, Unauthenticated> => {

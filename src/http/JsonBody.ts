@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { InvalidArgument } from "../core/Errors.ts"
 import { Refused } from "./ErrorResponse.ts"
+import { RequestBody } from "./RequestBody.ts"
 import * as Status from "./Status.ts"
 
 /**
@@ -22,13 +23,12 @@ export const decoder = <Fields extends Schema.Struct.Fields, A>(
   schema: Schema.Decoder<A> & { readonly fields: Fields }
 ) => {
   const decode = bytesDecoder(request, schema)
-  return Effect.fnUntraced(function*(httpRequest: HttpServerRequest.HttpServerRequest) {
+  return (httpRequest: HttpServerRequest.HttpServerRequest): Effect.Effect<A, InvalidArgument | Refused> => {
     const type = httpRequest.headers["content-type"]
-    if (type !== undefined && !/^application\/json *(;|$)/i.test(type)) {
-      return yield* new Refused({ status: Status.wrongContentType })
-    }
-    return yield* decode(yield* read(request, httpRequest))
-  })
+    return type === undefined || /^application\/json *(;|$)/i.test(type)
+      ? Effect.flatMap(read(request, httpRequest), decode)
+      : Effect.fail(new Refused({ status: Status.wrongContentType }))
+  }
 }
 
 /**
@@ -41,8 +41,7 @@ export const read = (
   request: string,
   httpRequest: HttpServerRequest.HttpServerRequest
 ): Effect.Effect<Uint8Array<ArrayBuffer>, InvalidArgument | Refused> =>
-  httpRequest.arrayBuffer.pipe(
-    Effect.map((buffer) => new Uint8Array(buffer)),
+  Effect.flatMap(RequestBody, (read) => read(httpRequest)).pipe(
     Effect.mapError(({ reason }) =>
       reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
         ? new Refused({ status: Status.bodyTooLarge })
@@ -60,41 +59,50 @@ export const bytesDecoder = <Fields extends Schema.Struct.Fields, A>(
   request: string,
   schema: Schema.Decoder<A> & { readonly fields: Fields }
 ) => {
-  const decode = Schema.decodeUnknownEffect(schema)
+  const decode = Schema.decodeUnknownExit(schema)
   const names = Object.keys(schema.fields).map((name) => ({ name, keys: new Set([name, snakeCase(name)]) }))
   const invalid = (field: string | undefined, rule: string) =>
-    new InvalidArgument({ request, rule, ...(field === undefined ? {} : { field }) })
+    Effect.fail(new InvalidArgument({ request, rule, ...(field === undefined ? {} : { field }) }))
 
-  const canonical = Effect.fnUntraced(function*(json: object) {
+  return (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<A, InvalidArgument> => {
+    const text = decodeUtf8(bytes)
+    if (text === undefined) return invalid(undefined, "the body must be UTF-8")
+    const json = text === "" ? {} : parseJson(text)
+    if (json === undefined) return invalid(undefined, "the body must be JSON")
+    if (!Predicate.isObject(json) || Array.isArray(json)) return invalid(undefined, "the body must be an object")
+
     const members: Record<string, unknown> = {}
     for (const { keys, name } of names) {
       for (const key of keys) {
         const value = Object.hasOwn(json, key) ? (json as Record<string, unknown>)[key] : undefined
         if (value === undefined || value === null) continue
-        if (name in members) {
-          return yield* invalid(name, `must not be given as ${name} and as ${snakeCase(name)} at once`)
-        }
+        if (name in members) return invalid(name, `must not be given as ${name} and as ${snakeCase(name)} at once`)
         members[name] = value
       }
     }
-    return members
-  })
-
-  return Effect.fnUntraced(function*(bytes: Uint8Array<ArrayBuffer>) {
-    const text = yield* Effect.try({
-      try: () => utf8.decode(bytes),
-      catch: () => invalid(undefined, "the body must be UTF-8")
-    })
-    const json: unknown = text === "" ? {} : yield* Effect.try({
-      try: () => JSON.parse(text),
-      catch: () => invalid(undefined, "the body must be JSON")
-    })
-    if (!Predicate.isObject(json) || Array.isArray(json)) return yield* invalid(undefined, "the body must be an object")
-    return yield* decode(yield* canonical(json)).pipe(Effect.mapError(({ issue }) => {
+    return Effect.catchEager(decode(members), ({ issue }) => {
       const [first] = describe(issue).issues
       return invalid(first?.path?.map(String).join(".") || undefined, first?.message ?? "must be of another form")
-    }))
-  })
+    })
+  }
+}
+
+/** Undefined where a byte is not UTF-8. */
+const decodeUtf8 = (bytes: Uint8Array): string | undefined => {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** Undefined where it is not JSON, which knows no undefined. */
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })

@@ -9,10 +9,13 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
+import type * as HttpServerError from "effect/http/HttpServerError"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import type * as Http2 from "node:http2"
 import { type Certificate, make } from "./NodeListener.ts"
+import * as RequestBody from "./RequestBody.ts"
 import * as Routes from "./Routes.ts"
 import { Trailers } from "./Trailers.ts"
 
@@ -54,6 +57,7 @@ export const serve = <A, E, R>(
       })),
       Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, maxBodySize ?? ByteSize.kibibytes(64))),
       Layer.provide(Layer.succeed(Trailers, trailersOf)),
+      Layer.provide(Layer.succeed(RequestBody.RequestBody, readBody)),
       // No operation takes a query; who puts a number or a code there does not find it in the traces.
       Layer.provide(Layer.succeed(UrlParams.CurrentRedactedNames, [/^/])),
       Layer.provideMerge(NodeHttpServer.layer(() => server, { host, port, disablePreemptiveShutdown: true }))
@@ -73,3 +77,44 @@ const trailersOf = (request: Parameters<typeof NodeHttpServerRequest.toServerRes
   const response = NodeHttpServerRequest.toServerResponse(request) as Http2.Http2ServerResponse
   return (trailers: Readonly<Record<string, string>>) => response.addTrailers(trailers)
 }
+
+/** The largest body that is read without a stream, in bytes. */
+const smallBody = 4096
+
+/** A body that says beforehand how small it is takes a fraction of what a stream costs, which is as much as a token's check. */
+const readBody = (request: HttpServerRequest.HttpServerRequest) => {
+  const message = NodeHttpServerRequest.toIncomingMessage(request)
+  const { "content-length": declared, expect } = message.headers
+  if (declared === undefined || expect !== undefined || message.httpVersionMajor !== 1) return RequestBody.read(request)
+  const length = Number(declared)
+  return Effect.flatMap(
+    HttpIncomingMessage.MaxBodySize,
+    (most = ByteSize.bytes(smallBody)) =>
+      length > Math.min(smallBody, ByteSize.toNumberUnsafe(most)) ? RequestBody.read(request) : collect(request, length)
+  )
+}
+
+/** The bytes of a body of this length; one that ends early is read, and refused, as any other. */
+const collect = (request: HttpServerRequest.HttpServerRequest, length: number) =>
+  Effect.callback<Uint8Array<ArrayBuffer>, HttpServerError.HttpServerError>((resume) => {
+    const message = NodeHttpServerRequest.toIncomingMessage(request)
+    const chunks: Array<Buffer> = []
+    let missing = length
+    const stop = () => message.off("data", take).off("close", endEarly)
+    const take = (chunk: Buffer) => {
+      chunks.push(chunk)
+      missing -= chunk.length
+      if (missing === 0) finish()
+    }
+    const finish = () => {
+      stop()
+      resume(Effect.succeed(chunks.length === 1 ? new Uint8Array(chunks[0]!) : new Uint8Array(Buffer.concat(chunks))))
+    }
+    const endEarly = () => {
+      stop()
+      resume(RequestBody.read(request))
+    }
+    if (missing === 0) return finish()
+    message.on("data", take).on("close", endEarly)
+    return Effect.sync(stop)
+  })

@@ -4,8 +4,8 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -19,7 +19,14 @@ import type { Details } from "../core/UserStore.ts"
 import { VerifyPhone } from "../core/VerifyPhone.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 import * as JsonBody from "./JsonBody.ts"
-import { atMostOneVerification, EmptyMessage, PhoneApi } from "./PhoneApi.ts"
+import {
+  atMostOneVerification,
+  type CodeResponse,
+  type DetailsResponse,
+  EmptyMessage,
+  type GetPhoneResponse,
+  PhoneApi
+} from "./PhoneApi.ts"
 
 interface Call {
   readonly params: { readonly userId: string }
@@ -40,38 +47,46 @@ const layerPhone = HttpApiBuilder.group(
     const { resendPhoneCode } = yield* ResendPhoneCode
     const { removePhone } = yield* RemovePhone
 
-    const handleSetPhone = Effect.fnUntraced(function*({ headers, params, request }: RepeatableCall) {
-      const { isVerified, phone, returnCode } = yield* decodeSetPhone(request)
-      return codeAnswer(
-        yield* setPhone({
-          userId: params.userId,
-          phone,
-          verification: { _tag: returnCode ? "ReturnCode" : isVerified === true ? "AlreadyVerified" : "SendCode" },
-          idempotencyKey: headers["idempotency-key"]
-        })
+    const handleSetPhone = ({ headers, params, request }: RepeatableCall) =>
+      decodeSetPhone(request).pipe(
+        Effect.flatMap(({ isVerified, phone, returnCode }) =>
+          setPhone({
+            userId: params.userId,
+            phone,
+            verification: { _tag: returnCode ? "ReturnCode" : isVerified === true ? "AlreadyVerified" : "SendCode" },
+            idempotencyKey: headers["idempotency-key"]
+          })
+        ),
+        Effect.map(codeAnswer),
+        Effect.catch(errorResponse)
       )
-    }, Effect.catch(errorResponse))
 
-    const handleVerifyPhone = Effect.fnUntraced(function*({ params, request }: Call) {
-      const { verificationCode } = yield* decodeVerifyPhone(request)
-      return detailsAnswer(yield* verifyPhone({ userId: params.userId, verificationCode }))
-    }, Effect.catch(errorResponse))
-
-    const handleResendPhoneCode = Effect.fnUntraced(function*({ headers, params, request }: RepeatableCall) {
-      const { returnCode } = yield* decodeResendPhoneCode(request)
-      return codeAnswer(
-        yield* resendPhoneCode({
-          userId: params.userId,
-          verification: { _tag: returnCode ? "ReturnCode" : "SendCode" },
-          idempotencyKey: headers["idempotency-key"]
-        })
+    const handleVerifyPhone = ({ params, request }: Call) =>
+      decodeVerifyPhone(request).pipe(
+        Effect.flatMap(({ verificationCode }) => verifyPhone({ userId: params.userId, verificationCode })),
+        Effect.map(detailsAnswer),
+        Effect.catch(errorResponse)
       )
-    }, Effect.catch(errorResponse))
 
-    const handleRemovePhone = Effect.fnUntraced(function*({ params, request }: Call) {
-      yield* decodeRemovePhone(request)
-      return detailsAnswer(yield* removePhone({ userId: params.userId }))
-    }, Effect.catch(errorResponse))
+    const handleResendPhoneCode = ({ headers, params, request }: RepeatableCall) =>
+      decodeResendPhoneCode(request).pipe(
+        Effect.flatMap(({ returnCode }) =>
+          resendPhoneCode({
+            userId: params.userId,
+            verification: { _tag: returnCode ? "ReturnCode" : "SendCode" },
+            idempotencyKey: headers["idempotency-key"]
+          })
+        ),
+        Effect.map(codeAnswer),
+        Effect.catch(errorResponse)
+      )
+
+    const handleRemovePhone = ({ params, request }: Call) =>
+      decodeRemovePhone(request).pipe(
+        Effect.flatMap(() => removePhone({ userId: params.userId })),
+        Effect.map(detailsAnswer),
+        Effect.catch(errorResponse)
+      )
 
     return handlers
       .handleRaw("setPhone", handleSetPhone)
@@ -95,16 +110,17 @@ const layerAdditions = HttpApiBuilder.group(
     return handlers
       .handleRaw(
         "getPhone",
-        Effect.fnUntraced(function*({ params }: Call) {
-          return phoneJson(yield* getPhone({ userId: params.userId }))
-        }, Effect.catch(errorResponse))
+        ({ params }: Call) =>
+          getPhone({ userId: params.userId }).pipe(Effect.map(phoneAnswer), Effect.catch(errorResponse))
       )
       .handleRaw(
         "unlockPhoneVerification",
-        Effect.fnUntraced(function*({ params, request }: Call) {
-          yield* decodeUnlockPhoneVerification(request)
-          return detailsAnswer(yield* unlockPhoneVerification({ userId: params.userId }))
-        }, Effect.catch(errorResponse))
+        ({ params, request }: Call) =>
+          decodeUnlockPhoneVerification(request).pipe(
+            Effect.flatMap(() => unlockPhoneVerification({ userId: params.userId })),
+            Effect.map(detailsAnswer),
+            Effect.catch(errorResponse)
+          )
       )
   })
 )
@@ -146,16 +162,23 @@ const decodeRemovePhone = JsonBody.decoder("RemovePhoneRequest", Schema.Struct({
 
 const decodeUnlockPhoneVerification = JsonBody.decoder("UnlockPhoneVerificationRequest", Schema.Struct({}))
 
+/** What the contract says of an answer is checked by its type: encoding what is made here a moment before would find nothing. */
+const answer = HttpServerResponse.jsonUnsafe as <A extends object>(
+  body: A,
+  options?: HttpServerResponse.Options.WithContent
+) => HttpServerResponse.HttpServerResponse
+
 const codeAnswer = ({ details, replayed, verificationCode }: SetPhoneAnswer) =>
-  HttpApiSchema.withHeaders({
-    body: {
+  answer<typeof CodeResponse.Encoded>(
+    {
       details: detailsJson(details),
       ...(verificationCode === undefined ? {} : { verificationCode: Redacted.value(verificationCode) })
     },
-    headers: replayed ? { "idempotency-replayed": "true" as const } : {}
-  })
+    replayed ? { headers: { "idempotency-replayed": "true" } } : undefined
+  )
 
-const detailsAnswer = ({ details }: { readonly details: Details }) => ({ details: detailsJson(details) })
+const detailsAnswer = ({ details }: { readonly details: Details }) =>
+  answer<typeof DetailsResponse.Encoded>({ details: detailsJson(details) })
 
 const detailsJson = ({ changeDate, resourceOwner, sequence }: Details) => ({
   sequence: String(sequence),
@@ -165,18 +188,19 @@ const detailsJson = ({ changeDate, resourceOwner, sequence }: Details) => ({
 
 const timeJson = (time: DateTime.Utc): string => DateTime.formatIso(time).replace(".000Z", "Z")
 
-const phoneJson = ({ details, pendingCode, phone, verificationOff }: GetPhoneAnswer) => ({
-  details: {
-    ...(details.sequence === 0n ? {} : { sequence: String(details.sequence) }),
-    ...(details.changeDate === undefined ? {} : { changeDate: timeJson(details.changeDate) }),
-    resourceOwner: details.resourceOwner
-  },
-  phone: phone === undefined
-    ? {}
-    : { phone: Redacted.value<string>(phone.number), ...(phone.verified ? { isVerified: true as const } : {}) },
-  ...(pendingCode === undefined ? {} : { pendingCode: pendingCodeJson(pendingCode) }),
-  ...(verificationOff ? { verificationOff: true as const } : {})
-})
+const phoneAnswer = ({ details, pendingCode, phone, verificationOff }: GetPhoneAnswer) =>
+  answer<typeof GetPhoneResponse.Encoded>({
+    details: {
+      ...(details.sequence === 0n ? {} : { sequence: String(details.sequence) }),
+      ...(details.changeDate === undefined ? {} : { changeDate: timeJson(details.changeDate) }),
+      resourceOwner: details.resourceOwner
+    },
+    phone: phone === undefined
+      ? {}
+      : { phone: Redacted.value<string>(phone.number), ...(phone.verified ? { isVerified: true as const } : {}) },
+    ...(pendingCode === undefined ? {} : { pendingCode: pendingCodeJson(pendingCode) }),
+    ...(verificationOff ? { verificationOff: true as const } : {})
+  })
 
 const pendingCodeJson = ({ canResendAt, delivery, expiresAt, guessesLeft }: PendingCodeStatus) => ({
   expiresAt: timeJson(expiresAt),

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
-import { byIndex, commitChanges } from "./PgCommitChanges.ts"
+import { byIndex, installCommitChanges } from "./PgCommitChanges.ts"
 
 /** These change a message and its user's log together; all lock the user first. */
 const settleAndRemove = Effect.gen(function*() {
@@ -176,4 +176,4 @@ const usersAndClaims = Effect.gen(function*() {
 })
 
 /** Creates the functions, or replaces older ones. */
-export const install = Effect.all([commitChanges, settleAndRemove, usersAndClaims], { discard: true })
+export const install = Effect.all([installCommitChanges, settleAndRemove, usersAndClaims], { discard: true })

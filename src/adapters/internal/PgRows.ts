@@ -2,10 +2,10 @@
  * How a user and its events are written in rows. A number is in clear only in the columns `users.phone` and
  * `events.phone`.
  */
-import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type { Window } from "../../core/Counters.ts"
 import { PendingCode } from "../../core/PendingCode.ts"
 import { PhoneNumber } from "../../core/PhoneNumber.ts"
 import { OrganizationId, UserId } from "../../core/UserId.ts"
@@ -58,11 +58,17 @@ export const EventRow = Schema.Struct({
 })
 
 const ChangeJson = Schema.toCodecJson(PhoneChange)
-const encodeChange = Schema.encodeEffect(ChangeJson)
 const decodeChange = Schema.decodeUnknownEffect(ChangeJson)
-const encodePending = Schema.encodeEffect(Schema.toCodecJson(PendingCode))
-const encodeGuesses = Schema.encodeEffect(Schema.toCodecJson(Guesses))
-const encodeWait = Schema.encodeEffect(Schema.toCodecJson(SendWait))
+const encodeChange = Schema.encodeSync(ChangeJson)
+
+/** How parts of a user's state are written. */
+export const pendingJson = Schema.encodeSync(Schema.toCodecJson(PendingCode))
+export const guessesJson = Schema.encodeSync(Schema.toCodecJson(Guesses))
+export const waitJson = Schema.encodeSync(Schema.toCodecJson(SendWait))
+
+/** The windows of a charge, with how long they are in milliseconds. */
+export const windowsJson = (windows: ReadonlyArray<Window>) =>
+  windows.map(({ max, within }) => ({ max, within: Duration.toMillis(within) }))
 
 /** The event of a row. */
 export const eventOf = Effect.fnUntraced(function*(row: typeof EventRow.Type) {
@@ -75,20 +81,14 @@ export const eventOf = Effect.fnUntraced(function*(row: typeof EventRow.Type) {
   return event
 })
 
-/** An event as `commit_changes` takes it. */
-export const eventJson = Effect.fnUntraced(function*({ at, change, sequence }: UserPhoneEvent) {
-  const { number, type, ...data } = (yield* encodeChange(change)) as { readonly type: string; readonly number?: string }
-  return { sequence: String(sequence), type, at: DateTime.formatIso(at), phone: number ?? null, data }
-})
-
-/** The state after a change as `commit_changes` takes it. */
-export const afterJson = Effect.fnUntraced(function*({ guesses, pending, phone, proven, wait }: UserPhone) {
-  return {
-    phone: phone === undefined ? null : Redacted.value(phone.number),
-    verified: phone?.verified ?? false,
-    pending: pending === undefined ? null : yield* encodePending(pending),
-    proven: proven ?? null,
-    guesses: yield* encodeGuesses(guesses),
-    wait: wait === undefined ? null : yield* encodeWait(wait)
+/** What is written of an event beside its type and number; of a code that was added not the pending code, where that is not wanted. */
+export const eventJson = (change: PhoneChange, { pending }: { readonly pending: boolean }): object => {
+  if (change.type === "user.human.phone.code.added" && !pending) {
+    return change.wait === undefined ? {} : { wait: waitJson(change.wait) }
   }
-})
+  const { number: _number, type: _type, ...data } = encodeChange(change) as {
+    readonly type: string
+    readonly number?: string
+  }
+  return data
+}

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import { Access } from "../Access.ts"
-import { Actor, type Permission } from "../Actor.ts"
+import type { Actor, Permission } from "../Actor.ts"
 import { NotFound, PermissionDenied } from "../Errors.ts"
 import type { UserId } from "../UserId.ts"
 import type { UserPhone } from "../UserPhone.ts"
@@ -26,13 +26,12 @@ export const make = Effect.gen(function*() {
 
   const anyOf = <E>(who: Who, holds: (permission: Permission) => Effect.Effect<boolean, E>) =>
     who === "SelfOrReader"
-      ? Effect.flatMap(holds("user.write"), (writes) => writes ? Effect.succeed(true) : holds("user.read"))
+      ? Effect.flatMapEager(holds("user.write"), (writes) => writes ? Effect.succeed(true) : holds("user.read"))
       : holds("user.write")
 
   return {
     /** Refuses, before the user is looked up, who can have no right whoever that is. */
-    admit: Effect.fnUntraced(function*(userId: UserId, who: Who) {
-      const actor = yield* Actor
+    admit: Effect.fnUntracedEager(function*(actor: Actor["Service"], userId: UserId, who: Who) {
       const admitted = actor.userId === userId
         ? who !== "OtherWriter"
         : yield* anyOf(who, (permission) => access.holdsAnywhere(actor, permission))
@@ -40,8 +39,7 @@ export const make = Effect.gen(function*() {
     }),
 
     /** The user, if there is one whom this caller may touch. */
-    load: Effect.fnUntraced(function*(userId: UserId, who: Who) {
-      const actor = yield* Actor
+    load: Effect.fnUntraced(function*(actor: Actor["Service"], userId: UserId, who: Who) {
       const self = actor.userId === userId
       const user: UserPhone | undefined = yield* store.load(userId)
       if (user === undefined || user.kind === "machine") return yield* new NotFound()

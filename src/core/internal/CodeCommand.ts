@@ -2,7 +2,7 @@
  * What the commands that may make a code have in common: once per idempotency key, make it, decide, seal the message,
  * commit, and answer with the code where it is to be returned.
  */
-import * as DateTime from "effect/DateTime"
+import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type * as Result from "effect/Result"
@@ -43,11 +43,10 @@ export const make = Effect.gen(function*() {
 
   return {
     /** Runs a command on its target. */
-    run: Effect.fnUntraced(function*<E>(target: Target, command: Command<E>) {
+    run: Effect.fnUntraced(function*<E>(target: Target, now: DateTime.Utc, command: Command<E>) {
       const { bySelf, user: { userId } } = target
       const { decide, idempotencyKey: key, operation, parameters, proves, verification } = command
       const returned = verification._tag === "ReturnCode"
-      const now = yield* DateTime.now
       if (returned && provider !== undefined && !isListed(proves?.number, now)) return yield* new CodeNotReturnable()
       const asked = [verification._tag, ...parameters]
       const request = yield* idempotent.describe({ operation, userId, key, command: asked, now })

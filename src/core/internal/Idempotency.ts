@@ -23,7 +23,7 @@ export const make = Effect.gen(function*() {
     same,
 
     /** The request as the store remembers it, or undefined when it carries no key. */
-    describe: Effect.fnUntraced(function*(options: {
+    describe: Effect.fnUntracedEager(function*(options: {
       readonly operation: string
       readonly userId: UserId
       readonly key: string | undefined
@@ -46,7 +46,7 @@ export const make = Effect.gen(function*() {
       return request
     }),
 
-    recall: Effect.fnUntraced(function*(request: IdempotentRequest | undefined, now: DateTime.Utc) {
+    recall: Effect.fnUntracedEager(function*(request: IdempotentRequest | undefined, now: DateTime.Utc) {
       if (request === undefined) return undefined
       const answer = yield* store.recall(request.scope, now)
       return answer === undefined ? undefined : yield* same(request, answer)

@@ -70,10 +70,11 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
     const { admit, load } = yield* Authorization.make
     const { inTurn, isBusy } = yield* UserQueue.make
 
-    const loadInitialized = Effect.fnUntraced(function*(userId: UserId, who: Authorization.Who) {
-      const user = yield* load(userId, who)
-      return user.state === "initial" ? yield* new UserNotInitialized() : user
-    })
+    const loadInitialized = (actor: Actor["Service"], userId: UserId, who: Authorization.Who) =>
+      Effect.flatMap(
+        load(actor, userId, who),
+        (user) => user.state === "initial" ? Effect.fail(new UserNotInitialized()) : Effect.succeed(user)
+      )
 
     const commit: PhoneCommand["Service"]["commit"] = Effect.fnUntraced(function*(change) {
       const result = yield* store.commit(change)
@@ -92,17 +93,13 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
 
     return PhoneCommand.of({
       onUser: Effect.fnUntraced(function*(userId, who, work) {
-        yield* admit(userId, who)
-        const bySelf = (yield* Actor).userId === userId
+        const actor = yield* Actor
+        yield* admit(actor, userId, who)
+        const bySelf = actor.userId === userId
         // Who may not touch this user takes no place in the queue from those who may.
-        if (!bySelf && isBusy(userId)) yield* load(userId, who)
-        const attempt = Effect.flatMap(loadInitialized(userId, who), (user) => work({ user, bySelf }))
-        return yield* attempt.pipe(
-          // Most calls win, and are spared the schedule.
-          Effect.catchIf(isLostRace, () => Effect.retry(attempt, { while: isLostRace, schedule: tryAgain })),
-          Effect.catchIf(isLostRace, () => Effect.fail(new Unavailable({ cause: "lost too many races" }))),
-          inTurn(userId)
-        )
+        if (!bySelf && isBusy(userId)) yield* load(actor, userId, who)
+        const attempt = Effect.flatMap(loadInitialized(actor, userId, who), (user) => work({ user, bySelf }))
+        return yield* Effect.catchIf(attempt, isLostRace, () => tryAgain(attempt)).pipe(inTurn(userId))
       }),
       commit,
       append: (decision, messages = []) =>
@@ -124,7 +121,13 @@ const withoutNotice = (change: Commit): Commit => ({
 
 const isLostRace = Schema.is(LostRace)
 
-const tryAgain = Schedule.min([Schedule.exponential("2 millis"), Schedule.spaced("50 millis")]).pipe(
+/** Most calls win, and are spared the schedule. */
+const tryAgain = <A, E, R>(attempt: Effect.Effect<A, E | LostRace, R>) =>
+  Effect.retry(attempt, { while: isLostRace, schedule: patience }).pipe(
+    Effect.catchIf(isLostRace, () => Effect.fail(new Unavailable({ cause: "lost too many races" })))
+  )
+
+const patience = Schedule.min([Schedule.exponential("2 millis"), Schedule.spaced("50 millis")]).pipe(
   Schedule.jittered,
   Schedule.upTo({ times: maxRetries - 1 })
 )

@@ -1,0 +1,48 @@
+/**
+ * Rows as PostgreSQL's functions take them: an array for each column. Their values go over the wire in binary, which costs
+ * PostgreSQL a fraction of what it takes to parse JSON.
+ */
+import * as PgTypes from "@effect/sql-pg/PgTypes"
+import * as Result from "effect/Result"
+
+const { OID } = PgTypes
+
+/** The type of a column in SQL, and its object id. */
+const types = {
+  bigint: OID.int8,
+  boolean: OID.bool,
+  bytea: OID.bytea,
+  integer: OID.int4,
+  jsonb: OID.jsonb,
+  text: OID.text,
+  timestamptz: OID.timestamptz,
+  uuid: OID.uuid
+} as const
+
+/** A column of a kind of rows; null and undefined are SQL's NULL, and times are in milliseconds of Unix time. */
+export interface Column<Row> {
+  readonly type: keyof typeof types
+  readonly of: (row: Row) => unknown
+}
+
+/** Columns by their names, in order. */
+export type Columns<Row> = Readonly<Record<string, Column<Row>>>
+
+/** The values of rows, as parameters in the order of their columns. */
+export const parametersOf = <Row>(columns: Columns<Row>, rows: ReadonlyArray<Row>): ReadonlyArray<PgTypes.Parameter> =>
+  Object.values(columns).map(({ of, type }) =>
+    Result.getOrThrow(PgTypes.array(rows.map((row) => of(row) ?? null), types[type]))
+  )
+
+/** The parameters of a function that takes these rows, each named after its column and what the rows are. */
+export const declared = (rows: string, columns: Columns<never>): string =>
+  Object.entries(columns).map(([name, { type }]) => `p_${rows}_${name} ${type}[]`).join(", ")
+
+/** In such a function, the rows as a table of this name, with the number of each row where a name for that is given. */
+export const unnested = (rows: string, columns: Columns<never>, as: string, number?: string): string => {
+  const names = Object.keys(columns)
+  const table = `unnest(${names.map((name) => `p_${rows}_${name}`).join(", ")})`
+  return number === undefined
+    ? `${table} AS ${as} (${names.join(", ")})`
+    : `${table} WITH ORDINALITY AS ${as} (${[...names, number].join(", ")})`
+}
