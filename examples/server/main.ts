@@ -63,6 +63,11 @@ const server = Effect.gen(function*() {
     layerReadiness
   ).pipe(Layer.provideMerge(NodeVaultCrypto.layer), Layer.provideMerge(NodeCrypto.layer))
 
+  const layerServices = Layer.merge(Operations.layer, SmsReceipts.layer).pipe(
+    Layer.provideMerge(layerPorts),
+    Layer.provideMerge(Database.layer)
+  )
+
   const routes = Layer.mergeAll(
     Routes.layer,
     RpcRoutes.layer,
@@ -71,9 +76,10 @@ const server = Effect.gen(function*() {
     sms.takesReceipts ? SmsReceiptRoutes.layer : Layer.empty,
     deployment === undefined ? Development.layerLocalOnly : Layer.empty
   )
-  const layerServer = Layer.merge(NodeServer.serve(routes, http), SmsDelivery.layer(sms.delivery)).pipe(
-    Layer.provide(Layer.merge(Operations.layer, SmsReceipts.layer)),
-    Layer.provide(layerPorts)
+  // Each request carries what the server is built with, so the routes have theirs to themselves.
+  const layerServer = Layer.merge(
+    NodeServer.serve(routes.pipe(Layer.provide(layerServices)), http),
+    SmsDelivery.layer(sms.delivery).pipe(Layer.provide(layerServices))
   )
 
   const announce = Effect.gen(function*() {
@@ -95,7 +101,7 @@ const server = Effect.gen(function*() {
     yield* Console.log(welcome(url, tokens))
   })
 
-  return Layer.effectDiscard(announce).pipe(Layer.provide(layerServer))
+  return Layer.effectDiscard(announce).pipe(Layer.provide(layerServer), Layer.provide(Database.layer))
 })
 
 const layerLogLevel = Layer.effect(
@@ -120,7 +126,6 @@ ${Object.entries(tokens).map(([name, token]) => `  ${name.padEnd(5)}  ${token}`)
 
 Layer.launch(
   Layer.unwrap(server).pipe(
-    Layer.provide(Database.layer),
     Layer.provide(layerLogLevel),
     // Nobody listens to spans.
     Layer.provide(Layer.succeed(References.TracerEnabled, false)),

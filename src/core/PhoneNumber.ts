@@ -139,8 +139,9 @@ const fail = (reason: InvalidPhoneNumber["reason"]) => Result.fail(new InvalidPh
 
 const judge = (number: ParsedNumber, policy: PhonePolicy): InvalidPhoneNumber["reason"] | undefined => {
   if (policy.accept !== "parsable") {
-    if (!number.isValid()) return "NotValid"
     const type = number.getType()
+    // What has a type is valid.
+    if (type === undefined && !number.isValid()) return "NotValid"
     if (type !== undefined && costlyTypes.has(type)) return "TypeRefused"
     if (policy.accept === "mobile" && (type === undefined || !mobileTypes.has(type))) return "TypeRefused"
   }

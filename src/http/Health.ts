@@ -23,12 +23,12 @@ export const Readiness = Context.Reference<Effect.Effect<void, Unavailable>>(
 )
 
 /**
- * Whether the service can do its work, asked now.
+ * What tells whether the service can do its work, each time that it is run: `Readiness`, as it is where this is made.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const ready: Effect.Effect<void, Unavailable> = Effect.flatMap(
+export const makeReady: Effect.Effect<Effect.Effect<void, Unavailable>> = Effect.map(
   Readiness,
   (readiness) =>
     Effect.timeoutOrElse(readiness, {
@@ -46,12 +46,15 @@ export const paths = { "/healthz": "GET", "/readyz": "GET" } as const
  */
 export const layer = Layer.mergeAll(
   HttpRouter.add("GET", "/healthz", HttpServerResponse.jsonUnsafe({ status: "ok" })),
-  HttpRouter.add(
-    "GET",
-    "/readyz",
-    ready.pipe(
-      Effect.as(HttpServerResponse.jsonUnsafe({ status: "ready" })),
-      Effect.catch(errorResponse)
-    )
+  HttpRouter.use((router) =>
+    Effect.flatMap(makeReady, (ready) =>
+      router.add(
+        "GET",
+        "/readyz",
+        ready.pipe(
+          Effect.as(HttpServerResponse.jsonUnsafe({ status: "ready" })),
+          Effect.catch(errorResponse)
+        )
+      ))
   )
 )

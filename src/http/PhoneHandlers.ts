@@ -1,6 +1,7 @@
 /**
  * From the contract to the use cases and back. Nothing is decided here.
  */
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -17,6 +18,7 @@ import { SetPhone, type SetPhoneAnswer } from "../core/SetPhone.ts"
 import { UnlockPhoneVerification } from "../core/UnlockPhoneVerification.ts"
 import type { Details } from "../core/UserStore.ts"
 import { VerifyPhone } from "../core/VerifyPhone.ts"
+import { Authentication } from "./Authentication.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 import * as JsonBody from "./JsonBody.ts"
 import {
@@ -38,10 +40,20 @@ interface RepeatableCall extends Call {
   readonly headers: { readonly "idempotency-key"?: string }
 }
 
-const layerPhone = HttpApiBuilder.group(
-  PhoneApi,
-  "phone",
-  Effect.fnUntraced(function*(handlers) {
+/**
+ * Builds handlers with no more of their surroundings than they need at each request, which is nothing but the authentication:
+ * whatever else is around would be copied every time.
+ */
+const lean = <A, E, R>(handlers: Layer.Layer<A, E, R>): Layer.Layer<A, E, R> =>
+  Layer.fromBuild((memoMap, scope) =>
+    Effect.updateContext(
+      Layer.buildWithMemoMap(handlers, memoMap, scope),
+      (context: Context.Context<R>) => Context.pick(Authentication)(context as Context.Context<never>) as typeof context
+    )
+  )
+
+const layerPhone = Layer.unwrap(
+  Effect.gen(function*() {
     const { setPhone } = yield* SetPhone
     const { verifyPhone } = yield* VerifyPhone
     const { resendPhoneCode } = yield* ResendPhoneCode
@@ -88,40 +100,38 @@ const layerPhone = HttpApiBuilder.group(
         Effect.catch(errorResponse)
       )
 
-    return handlers
-      .handleRaw("setPhone", handleSetPhone)
-      .handleRaw("verifyPhone", handleVerifyPhone)
-      .handleRaw("resendPhoneCode", handleResendPhoneCode)
-      .handleRaw("removePhone", handleRemovePhone)
-      .handleRaw("setPhoneV2beta", handleSetPhone)
-      .handleRaw("verifyPhoneV2beta", handleVerifyPhone)
-      .handleRaw("resendPhoneCodeV2beta", handleResendPhoneCode)
-      .handleRaw("removePhoneV2beta", handleRemovePhone)
+    return lean(HttpApiBuilder.group(PhoneApi, "phone", (handlers) =>
+      handlers
+        .handleRaw("setPhone", handleSetPhone)
+        .handleRaw("verifyPhone", handleVerifyPhone)
+        .handleRaw("resendPhoneCode", handleResendPhoneCode)
+        .handleRaw("removePhone", handleRemovePhone)
+        .handleRaw("setPhoneV2beta", handleSetPhone)
+        .handleRaw("verifyPhoneV2beta", handleVerifyPhone)
+        .handleRaw("resendPhoneCodeV2beta", handleResendPhoneCode)
+        .handleRaw("removePhoneV2beta", handleRemovePhone)))
   })
 )
 
-const layerAdditions = HttpApiBuilder.group(
-  PhoneApi,
-  "additions",
-  Effect.fnUntraced(function*(handlers) {
+const layerAdditions = Layer.unwrap(
+  Effect.gen(function*() {
     const { getPhone } = yield* GetPhone
     const { unlockPhoneVerification } = yield* UnlockPhoneVerification
 
-    return handlers
-      .handleRaw(
-        "getPhone",
-        ({ params }: Call) =>
-          getPhone({ userId: params.userId }).pipe(Effect.map(phoneAnswer), Effect.catch(errorResponse))
+    const handleGetPhone = ({ params }: Call) =>
+      getPhone({ userId: params.userId }).pipe(Effect.map(phoneAnswer), Effect.catch(errorResponse))
+
+    const handleUnlockPhoneVerification = ({ params, request }: Call) =>
+      decodeUnlockPhoneVerification(request).pipe(
+        Effect.flatMap(() => unlockPhoneVerification({ userId: params.userId })),
+        Effect.map(detailsAnswer),
+        Effect.catch(errorResponse)
       )
-      .handleRaw(
-        "unlockPhoneVerification",
-        ({ params, request }: Call) =>
-          decodeUnlockPhoneVerification(request).pipe(
-            Effect.flatMap(() => unlockPhoneVerification({ userId: params.userId })),
-            Effect.map(detailsAnswer),
-            Effect.catch(errorResponse)
-          )
-      )
+
+    return lean(HttpApiBuilder.group(PhoneApi, "additions", (handlers) =>
+      handlers
+        .handleRaw("getPhone", handleGetPhone)
+        .handleRaw("unlockPhoneVerification", handleUnlockPhoneVerification)))
   })
 )
 

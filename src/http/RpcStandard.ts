@@ -8,6 +8,7 @@ import { createConnectRouter } from "@connectrpc/connect"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Stream from "effect/Stream"
+import type { Unavailable } from "../core/Errors.ts"
 import { Refused } from "./ErrorResponse.ts"
 import { PhoneService } from "./gen/effectuserphone/v1/phone_service_pb.ts"
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts"
@@ -33,25 +34,26 @@ const services = [UserService, UserServiceV2beta, PhoneService, HealthService, S
  * @category layers
  * @since 0.1.0
  */
-export const layer = HttpRouter.use((router) => {
+export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
+  const ready = yield* Health.makeReady
   const rpc = createConnectRouter({ requestGate: (handler) => void RpcCall.admit(handler) })
   rpc.rpc(
     HealthService.method.check,
     ({ service }, { values }) =>
-      values.get(RpcCall.key).run(Effect.map(servingStatus(service), (status) => ({ status })))
+      values.get(RpcCall.key).run(Effect.map(servingStatus(ready, service), (status) => ({ status })))
   )
   rpc.rpc(
     ServerReflection.method.serverReflectionInfo,
     (requests) => Stream.toAsyncIterable(Stream.map(Stream.fromAsyncIterable(requests, (error) => error), reflect))
   )
-  return mount(router, rpc)
-})
+  yield* mount(router, rpc)
+}))
 
-const servingStatus = Effect.fnUntraced(function*(service: string) {
+const servingStatus = Effect.fnUntraced(function*(ready: Effect.Effect<void, Unavailable>, service: string) {
   if (service !== "" && !services.some(({ typeName }) => typeName === service)) {
     return yield* new Refused({ status: Status.unknownService })
   }
-  return yield* Effect.match(Health.ready, {
+  return yield* Effect.match(ready, {
     onFailure: () => HealthCheckResponse_ServingStatus.NOT_SERVING,
     onSuccess: () => HealthCheckResponse_ServingStatus.SERVING
   })
