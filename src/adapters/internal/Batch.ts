@@ -19,8 +19,14 @@ export interface Options<Q, A, E, F> {
 /** How many batches are on their way at once. */
 const batchesAtOnce = 2
 
-/** How many questions there are in a batch at most. */
-const mostInBatch = 64
+/** How many questions there are in a batch at most, and of how many it is not worth to leave one out. */
+const [mostInBatch, fewInBatch] = [64, 20]
+
+/**
+ * How many of those who are there go in the next batch. Were it all of them, they would go together from then on: who was
+ * answered at once asks again at once. So a third is on its way, and another, while the last third is at work with its answers.
+ */
+const sizeOf = (there: number): number => Math.min(mostInBatch, Math.max(fewInBatch, Math.ceil(there / 3)))
 
 interface Question<Q, A, E> {
   readonly question: Q
@@ -71,10 +77,11 @@ const makeAsking = <Q, A, E, F>(
     const taken: Array<Asked> = []
     const left: Array<Asked> = []
     const keys = new Set<string>()
+    const size = sizeOf(batches.reduce((there, { left }) => there + left, waiting.length))
     for (const one of waiting) {
       const key = keyOf?.(one.question)
       const isAsked = key !== undefined && (keys.has(key) || batches.some((batch) => batch.keys.has(key)))
-      if (isAsked || taken.length === mostInBatch) {
+      if (isAsked || taken.length === size) {
         left.push(one)
       } else {
         taken.push(one)
