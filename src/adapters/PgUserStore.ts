@@ -16,7 +16,7 @@ import * as Batch from "./internal/Batch.ts"
 import { parametersFor } from "./internal/PgChanges.ts"
 import { commitChanges } from "./internal/PgCommitChanges.ts"
 import { bounded, mapped, orUnavailable, statementTimeout } from "./internal/PgFailure.ts"
-import { eventOf, EventRow, userColumns, userOf, UserRow } from "./internal/PgRows.ts"
+import { eventOf, EventRow, userColumns, userOf, type UserRow } from "./internal/PgRows.ts"
 
 /**
  * @category layers
@@ -31,14 +31,12 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
       patience: statementTimeout,
       ask: Effect.fnUntraced(function*(userIds: ReadonlyArray<UserId>) {
         const rows = yield* bounded(
-          sql<{ readonly user_id: string }>`SELECT ${
-            sql.literal(userColumns)
-          } FROM user_phone.users_of(${userIds}::text[])`
+          sql<UserRow>`SELECT ${sql.literal(userColumns)} FROM user_phone.users_of(${userIds}::text[])`
         )
         const found = new Map(rows.map((row) => [row.user_id, row]))
         return userIds.map((userId) => {
           const row = found.get(userId)
-          return row === undefined ? noUser : Effect.map(decodeUser(row), userOf)
+          return row === undefined ? noUser : userOf(row)
         })
       })
     })
@@ -121,7 +119,6 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
   })
 )
 
-const decodeUser = Schema.decodeUnknownEffect(UserRow)
 const noUser = Effect.undefined
 
 const Time = Schema.DateTimeUtcFromMillis

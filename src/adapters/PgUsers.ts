@@ -12,7 +12,7 @@ import type { UserId } from "../core/UserId.ts"
 import { noGuesses } from "../core/UserPhone.ts"
 import { type NewUser, UserAlreadyExists, Users } from "../core/Users.ts"
 import { orUnavailable } from "./internal/PgFailure.ts"
-import { userColumns, userOf, UserRow } from "./internal/PgRows.ts"
+import { userColumns, userOf, type UserRow } from "./internal/PgRows.ts"
 
 /**
  * @category layers
@@ -43,13 +43,9 @@ export const layer: Layer.Layer<Users, never, SqlClient.SqlClient> = Layer.effec
       execute: ({ now, userId }) => sql`SELECT user_phone.remove_user(${userId}, ${now}) AS removed`
     })
 
-    const page = SqlSchema.findAll({
-      Request: Schema.Struct({ after: Schema.String, limit: Schema.Int }),
-      Result: UserRow,
-      execute: ({ after, limit }) =>
-        sql`SELECT ${sql.literal(userColumns)} FROM user_phone.users
-          WHERE user_id > ${after} AND NOT removed ORDER BY user_id LIMIT ${limit}`
-    })
+    const page = (after: string, limit: number) =>
+      sql<UserRow>`SELECT ${sql.literal(userColumns)} FROM user_phone.users
+        WHERE user_id > ${after} AND NOT removed ORDER BY user_id LIMIT ${limit}`
 
     return Users.of({
       register: Effect.fn("PgUsers.register")(function*(user) {
@@ -66,7 +62,7 @@ export const layer: Layer.Layer<Users, never, SqlClient.SqlClient> = Layer.effec
         if (!removed) return yield* new NotFound()
       }),
       list: Effect.fn("PgUsers.list")(function*({ after, limit }) {
-        return (yield* page({ after: after ?? "", limit })).map(userOf)
+        return yield* Effect.forEach(yield* page(after ?? "", limit), userOf)
       }, orUnavailable)
     })
   })

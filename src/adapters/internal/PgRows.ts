@@ -2,50 +2,59 @@
  * How a user and its events are written in rows. A number is in clear only in the columns `users.phone` and
  * `events.phone`.
  */
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Window } from "../../core/Counters.ts"
 import { PendingCode } from "../../core/PendingCode.ts"
 import { PhoneNumber } from "../../core/PhoneNumber.ts"
-import { OrganizationId, UserId } from "../../core/UserId.ts"
+import type { OrganizationId, UserId } from "../../core/UserId.ts"
 import { Guesses, PhoneChange, SendWait, type UserPhone, type UserPhoneEvent } from "../../core/UserPhone.ts"
 
 /** The columns of `users` that make up the aggregate, in the order of `UserRow`. */
 export const userColumns =
   "user_id, resource_owner, kind, state, language, sequence, change_date, phone, phone_verified, pending, proven, guesses, wait"
 
-/** A row of `user_phone.users`. */
-export const UserRow = Schema.Struct({
-  user_id: UserId,
-  resource_owner: OrganizationId,
-  kind: Schema.Literals(["human", "machine"]),
-  state: Schema.Literals(["initial", "active"]),
-  language: Schema.NullOr(Schema.String),
-  sequence: Schema.BigInt,
-  change_date: Schema.NullOr(Schema.DateTimeUtcFromDate),
-  phone: Schema.NullOr(PhoneNumber),
-  phone_verified: Schema.Boolean,
-  pending: Schema.NullOr(Schema.toCodecJson(PendingCode)),
-  proven: Schema.NullOr(Schema.String),
-  guesses: Schema.toCodecJson(Guesses),
-  wait: Schema.NullOr(Schema.toCodecJson(SendWait))
-})
+/** A row of `user_phone.users`, as the client reads it: what the types and checks of its columns vouch for is so. */
+export interface UserRow {
+  readonly user_id: UserId
+  readonly resource_owner: OrganizationId
+  readonly kind: "human" | "machine"
+  readonly state: "initial" | "active"
+  readonly language: string | null
+  readonly sequence: bigint
+  readonly change_date: Date | null
+  readonly phone: string | null
+  readonly phone_verified: boolean
+  readonly pending: unknown
+  readonly proven: string | null
+  readonly guesses: unknown
+  readonly wait: unknown
+}
+
+const decodePhone = Schema.decodeUnknownExit(PhoneNumber)
+const decodePending = Schema.decodeUnknownExit(Schema.toCodecJson(PendingCode))
+const decodeGuesses = Schema.decodeUnknownExit(Schema.toCodecJson(Guesses))
+const decodeWait = Schema.decodeUnknownExit(Schema.toCodecJson(SendWait))
 
 /** The aggregate of a row. */
-export const userOf = (row: typeof UserRow.Type): UserPhone => ({
-  userId: row.user_id,
-  resourceOwner: row.resource_owner,
-  kind: row.kind,
-  state: row.state,
-  language: row.language ?? undefined,
-  sequence: row.sequence,
-  changeDate: row.change_date ?? undefined,
-  phone: row.phone === null ? undefined : { number: row.phone, verified: row.phone_verified },
-  pending: row.pending ?? undefined,
-  proven: row.proven ?? undefined,
-  guesses: row.guesses,
-  wait: row.wait ?? undefined
+export const userOf = Effect.fnUntracedEager(function*(row: UserRow) {
+  const user: UserPhone = {
+    userId: row.user_id,
+    resourceOwner: row.resource_owner,
+    kind: row.kind,
+    state: row.state,
+    language: row.language ?? undefined,
+    sequence: row.sequence,
+    changeDate: row.change_date === null ? undefined : DateTime.fromDateUnsafe(row.change_date),
+    phone: row.phone === null ? undefined : { number: yield* decodePhone(row.phone), verified: row.phone_verified },
+    pending: row.pending === null ? undefined : yield* decodePending(row.pending),
+    proven: row.proven ?? undefined,
+    guesses: yield* decodeGuesses(row.guesses),
+    wait: row.wait === null ? undefined : yield* decodeWait(row.wait)
+  }
+  return user
 })
 
 /** A row of `user_phone.events`. */
