@@ -192,25 +192,36 @@ const whenClear = (socket: Net.Socket, then: (isHttp2: boolean) => void): void =
   socket.on("readable", look)
 }
 
-/** Keeps the answer to the last request of each connection over HTTP/1.1. */
+/**
+ * Keeps the answer to the last request of each connection over HTTP/1.1 until it is sent: with it would be kept all that the
+ * request was answered with.
+ */
 const trackAnswers = (server: Http.Server) => {
-  const answers = new Map<Net.Socket, Http.ServerResponse>()
+  const connections = new Map<Net.Socket, { answer: Http.ServerResponse | undefined }>()
   const answering = ({ httpVersionMajor, socket }: Http.IncomingMessage, response: Http.ServerResponse) => {
     if (httpVersionMajor !== 1) return
-    const earlier = answers.get(socket)
+    let connection = connections.get(socket)
+    if (connection === undefined) {
+      connections.set(socket, connection = { answer: undefined })
+      socket.once("close", () => connections.delete(socket))
+    }
     if (!server.listening) {
       // Of pipelined requests only the last answer ends the connection.
-      if (earlier !== undefined) earlier.shouldKeepAlive = true
+      if (connection.answer !== undefined) connection.answer.shouldKeepAlive = true
       response.shouldKeepAlive = false
     }
-    if (earlier === undefined) socket.once("close", () => answers.delete(socket))
-    answers.set(socket, response)
+    connection.answer = response
+    response.once("finish", () => {
+      if (connection.answer === response) connection.answer = undefined
+    })
   }
   server.prependListener("request", answering)
   server.prependListener("checkContinue", answering)
   return {
     end: () => {
-      for (const response of answers.values()) response.shouldKeepAlive = false
+      for (const { answer } of connections.values()) {
+        if (answer !== undefined) answer.shouldKeepAlive = false
+      }
     }
   }
 }
