@@ -13,6 +13,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as SqlSchema from "effect/sql/SqlSchema"
 import * as Stream from "effect/Stream"
 import { Unavailable } from "../core/Errors.ts"
+import { inSpan } from "../core/internal/Span.ts"
 import { type ClaimedMessage, type Delivery, Outbox, type Route, type Settlement } from "../core/Outbox.ts"
 import { UserId } from "../core/UserId.ts"
 import * as Batch from "./internal/Batch.ts"
@@ -86,22 +87,26 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
     })
 
     return Outbox.of({
-      claim: Effect.fn("PgOutbox.claim")(function*({ lease, limit, now, route }) {
-        const claimed = yield* claimDue({
-          route,
-          now: DateTime.toDateUtc(now),
-          limit,
-          leaseMillis: Duration.toMillis(lease)
-        })
-        return claimed
-          .toSorted((a, b) => a.createdAt.epochMilliseconds - b.createdAt.epochMilliseconds)
-          .map(({ codeId, ...message }) => ({ ...message, codeId: codeId ?? undefined }))
-      }, orUnavailable),
-      settle: Effect.fn("PgOutbox.settle")(function*(message, settlement) {
+      claim: Effect.fnUntraced(
+        function*({ lease, limit, now, route }) {
+          const claimed = yield* claimDue({
+            route,
+            now: DateTime.toDateUtc(now),
+            limit,
+            leaseMillis: Duration.toMillis(lease)
+          })
+          return claimed
+            .toSorted((a, b) => a.createdAt.epochMilliseconds - b.createdAt.epochMilliseconds)
+            .map(({ codeId, ...message }) => ({ ...message, codeId: codeId ?? undefined }))
+        },
+        orUnavailable,
+        inSpan("PgOutbox.claim")
+      ),
+      settle: Effect.fnUntraced(function*(message, settlement) {
         if (settlement._tag === "Sent") return yield* mapped(settleSent(sentOf(message, settlement)))
         const [row] = yield* orUnavailable(statementFor(message, settlement))
         return row?.settled ?? false
-      }),
+      }, inSpan("PgOutbox.settle")),
       report: Effect.fn("PgOutbox.report")(function*(messageId, receipt, at) {
         if (!isUuid(messageId)) return false
         const code = receipt.status === "failed" ? receipt.code : null

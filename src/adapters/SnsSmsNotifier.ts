@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import { inSpan } from "../core/internal/Span.ts"
 import { SmsNotifier, type SmsNotSent } from "../core/SmsNotifier.ts"
 import { retryAfterOf } from "./internal/ProviderHttp.ts"
 import { address, optional } from "./internal/ProviderSettings.ts"
@@ -64,7 +65,7 @@ export const make: (
     ...(options.senderId === undefined ? {} : { "AWS.SNS.SMS.SenderID": text(options.senderId) })
   }
   return SmsNotifier.of({
-    send: Effect.fn("SnsSmsNotifier.send")(function*(sms) {
+    send: Effect.fnUntraced(function*(sms) {
       const command = new PublishCommand({
         PhoneNumber: Redacted.value(sms.recipient),
         Message: Redacted.value(sms.text),
@@ -76,7 +77,7 @@ export const make: (
       }).pipe(Effect.catch((failure) => Effect.flatMap(DateTime.now, (now) => Effect.fail(refusalOf(failure, now)))))
       if (MessageId === undefined) return yield* notSent("Transient", "unreadable answer")
       return { provider: "sns", reference: MessageId }
-    }),
+    }, inSpan("SnsSmsNotifier.send")),
     receipts: new Map()
   })
 })

@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { inSpan } from "../core/internal/Span.ts"
 import { type ReadReceipt, type Receipt, SmsNotifier } from "../core/SmsNotifier.ts"
 import { callbackUrlOf, makePostForm } from "./internal/ProviderHttp.ts"
 import { address, optional, wrong } from "./internal/ProviderSettings.ts"
@@ -79,7 +80,7 @@ export const make = Effect.fnUntraced(function*(options: TwilioOptions) {
   }
 
   return SmsNotifier.of({
-    send: Effect.fn("TwilioSmsNotifier.send")(function*(sms) {
+    send: Effect.fnUntraced(function*(sms) {
       const answer = yield* postForm(request, {
         To: Redacted.value(sms.recipient),
         Body: Redacted.value(sms.text),
@@ -91,7 +92,7 @@ export const make = Effect.fnUntraced(function*(options: TwilioOptions) {
       const accepted = decodeAccepted(answer.body)
       if (Option.isNone(accepted)) return yield* notSent("Transient", "unreadable answer")
       return { provider: "twilio", reference: accepted.value.sid }
-    }),
+    }, inSpan("TwilioSmsNotifier.send")),
     receipts
   })
 })

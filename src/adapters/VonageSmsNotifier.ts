@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { inSpan } from "../core/internal/Span.ts"
 import { type ReadReceipt, type Receipt, type ReceiptCallback, SmsNotifier } from "../core/SmsNotifier.ts"
 import { type Answer, callbackUrlOf, makePostForm } from "./internal/ProviderHttp.ts"
 import { address, optional, secret } from "./internal/ProviderSettings.ts"
@@ -73,7 +74,7 @@ export const make = Effect.fnUntraced(function*(options: VonageOptions) {
   }
 
   return SmsNotifier.of({
-    send: Effect.fn("VonageSmsNotifier.send")(function*(sms) {
+    send: Effect.fnUntraced(function*(sms) {
       const text = Redacted.value(sms.text)
       const answer = yield* postForm(request, {
         api_key: options.apiKey,
@@ -86,7 +87,7 @@ export const make = Effect.fnUntraced(function*(options: VonageOptions) {
         "client-ref": referenceOf(sms.receiptId)
       })
       return { provider: "vonage", reference: yield* referenceIn(answer) }
-    }),
+    }, inSpan("VonageSmsNotifier.send")),
     receipts
   })
 })

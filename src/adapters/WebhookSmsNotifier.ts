@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { inSpan } from "../core/internal/Span.ts"
 import { type ReadReceipt, type Receipt, type Sms, SmsNotifier } from "../core/SmsNotifier.ts"
 import { type Answer, callbackUrlOf, makePost } from "./internal/ProviderHttp.ts"
 import { address, optional, wrongSetting } from "./internal/ProviderSettings.ts"
@@ -77,7 +78,7 @@ export const make = Effect.fnUntraced(function*({ callbackUrl, secrets, url }: W
   }, Effect.orDie)
 
   return SmsNotifier.of({
-    send: Effect.fn("WebhookSmsNotifier.send")(function*(sms) {
+    send: Effect.fnUntraced(function*(sms) {
       const body = JSON.stringify(payloadOf(sms, callbackUrl))
       const timestamp = String(Math.floor((yield* DateTime.now).epochMilliseconds / 1000))
       const answer = yield* post(
@@ -92,7 +93,7 @@ export const make = Effect.fnUntraced(function*({ callbackUrl, secrets, url }: W
       )
       if (answer.status < 200 || answer.status > 299) return yield* refusalOf(answer)
       return { provider: "webhook", reference: referenceIn(answer, sms) }
-    }),
+    }, inSpan("WebhookSmsNotifier.send")),
     receipts: new Map(callbackUrl === undefined ? [] : [["webhook", readReceipt]])
   })
 })

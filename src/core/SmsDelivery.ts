@@ -30,7 +30,7 @@ import type { SmsText } from "./SmsText.ts"
 export interface SmsDeliveryOptions {
   /** How long to wait when nothing is due and nothing is told to have come; 1 second by default. */
   readonly pollInterval?: Duration.Input | undefined
-  /** Messages of a route in hand at once; 16 by default. */
+  /** Messages of a route in hand at once; 32 by default. */
   readonly concurrency?: number | undefined
   /** How long a message is this worker's; 60 seconds by default. A hand-over is given up after half of it. */
   readonly lease?: Duration.Input | undefined
@@ -148,7 +148,7 @@ const makeQueue = Effect.fnUntraced(function*(
 /** The longest wait between attempts at an outbox that fails. */
 const longestPause = Duration.seconds(5)
 
-const defaultConcurrency = 16
+const defaultConcurrency = 32
 
 const makeHandOver = ({ lease = "60 seconds", maxAttempts = 16 }: SmsDeliveryOptions) =>
   HandOver.make({ lease: Duration.fromInputUnsafe(lease), maxAttempts })

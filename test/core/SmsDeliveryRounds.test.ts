@@ -174,7 +174,7 @@ describe("SmsDelivery's rounds", () => {
         const { deliverDue } = yield* workerOf(recording, sending, options)
         assert.strictEqual(yield* deliverDue, 0)
       }
-      assert.deepStrictEqual(claims, [{ now: 0, limit: 16, lease: 60 }, { now: 0, limit: 2, lease: 10 }])
+      assert.deepStrictEqual(claims, [{ now: 0, limit: 32, lease: 60 }, { now: 0, limit: 2, lease: 10 }])
     }).pipe(Effect.provide(layers)))
 
   it.effect("hand over as many messages at once as they may take", () =>

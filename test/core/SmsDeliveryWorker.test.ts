@@ -88,7 +88,7 @@ describe("SmsDelivery's worker", () => {
       const queue = yield* makeQueue
       yield* queue.run(sending, { pollInterval: "1 hour" })
       yield* settle()
-      assert.deepStrictEqual(queue.claims, [[0, 16]])
+      assert.deepStrictEqual(queue.claims, [[0, 32]])
       yield* queue.put(1)
       yield* settle("10 minutes")
       assert.lengthOf(queue.settled, 0)
@@ -162,7 +162,7 @@ describe("SmsDelivery's worker", () => {
       for (let second = 0; second < 10; second++) yield* settle("1 second")
       assert.strictEqual(inHand[0], 1)
       const widest = (from: number, to: number) => Math.max(...inHand.slice(from, to))
-      assert.deepStrictEqual([widest(0, 1), widest(1, 3), widest(0, 40)], [1, 2, 16])
+      assert.deepStrictEqual([widest(0, 1), widest(1, 3), widest(0, 40)], [1, 2, 32])
       const sent = queue.settled.filter(([, { _tag }]) => _tag === "Sent").map(([id]) => id)
       assert.lengthOf(new Set(sent).size === 40 ? sent : [], 40)
     }).pipe(Effect.provide(Memory.layerPorts)))

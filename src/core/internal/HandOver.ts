@@ -15,6 +15,7 @@ import { SmsText, type SmsTextInput } from "../SmsText.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
 import { keepable, printable } from "./Printable.ts"
 import * as ReceiptId from "./ReceiptId.ts"
+import { inSpan } from "./Span.ts"
 
 export interface HandOverOptions {
   readonly lease: Duration.Duration
@@ -110,7 +111,7 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
     claim: (route: Route, limit: number) =>
       Effect.flatMap(DateTime.now, (now) => outbox.claim({ route, now, limit, lease })),
 
-    handle: Effect.fn("SmsDelivery.handle")(function*(message: ClaimedMessage) {
+    handle: Effect.fnUntraced(function*(message: ClaimedMessage) {
       yield* Effect.annotateCurrentSpan({ messageId: message.messageId, attempts: message.attempts })
       // A hand-over may be interrupted; what came of it is settled all the same.
       return yield* Effect.uninterruptibleMask((restore) =>
@@ -131,7 +132,7 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
           )
         )
       )
-    })
+    }, inSpan("SmsDelivery.handle"))
   }
 })
 

@@ -71,9 +71,10 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
     const { inTurn, isBusy } = yield* UserQueue.make
 
     const loadInitialized = (actor: Actor["Service"], userId: UserId, who: Authorization.Who) =>
-      Effect.flatMap(
+      Effect.filterOrFail(
         load(actor, userId, who),
-        (user) => user.state === "initial" ? Effect.fail(new UserNotInitialized()) : Effect.succeed(user)
+        ({ state }) => state !== "initial",
+        () => new UserNotInitialized()
       )
 
     const commit: PhoneCommand["Service"]["commit"] = Effect.fnUntraced(function*(change) {
