@@ -26,7 +26,7 @@ export interface Answer {
 
 /** Sends requests with the client in context. */
 export const makePost = Effect.gen(function*() {
-  const client = HttpClient.withScope(yield* HttpClient.HttpClient)
+  const client = yield* HttpClient.HttpClient
   const fetchOptions = Option.getOrElse(yield* Effect.serviceOption(FetchHttpClient.RequestInit), () => ({}))
 
   const send = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest) {
@@ -43,7 +43,6 @@ export const makePost = Effect.gen(function*() {
 
   return (request: HttpClientRequest.HttpClientRequest): Effect.Effect<Answer, SmsNotSent> =>
     send(request).pipe(
-      Effect.scoped,
       Effect.provideService(HttpClient.TracerDisabledWhen, () => true),
       // Only fetch follows redirects by itself.
       Effect.provideService(FetchHttpClient.RequestInit, { ...fetchOptions, redirect: "manual" })
