@@ -81,7 +81,7 @@ const trailersOf = (request: Parameters<typeof NodeHttpServerRequest.toServerRes
 /** The largest body that is read without a stream, in bytes. */
 const smallBody = 4096
 
-/** A body that says beforehand how small it is takes a fraction of what a stream costs, which is as much as a token's check. */
+/** A body that says beforehand how small it is needs no stream. */
 const readBody = (request: HttpServerRequest.HttpServerRequest) => {
   const message = NodeHttpServerRequest.toIncomingMessage(request)
   const { "content-length": declared, expect } = message.headers
