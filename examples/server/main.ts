@@ -32,7 +32,7 @@ import * as Settings from "./Settings.ts"
 
 // Under load, V8 lets what is left behind grow to several times what lives before it takes it away. So it is memory that is
 // bounded, for a few in a hundred of the rate.
-setFlagsFromString("--heap-growing-percent=60")
+setFlagsFromString("--heap-growing-percent=80")
 
 const layerReadiness = Layer.effect(
   Health.Readiness,
