@@ -98,7 +98,7 @@ describe("after a minute without a provider", () => {
       // What the provider meets: a probe now and then, and afterwards one, two, four, … at once.
       assert.isBelow(tried.length - delivered.length, 25)
       assert.deepStrictEqual(delivered.slice(0, 3).map(({ others }) => others), [0, 0, 1])
-      assert.strictEqual(Math.max(...delivered.map(({ others }) => others)), 15)
+      assert.strictEqual(Math.max(...delivered.map(({ others }) => others)), 31)
     }).pipe(Effect.provide(layers)))
 
   it.effect("more would have been asked of it without a circuit breaker", () =>
