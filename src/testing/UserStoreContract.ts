@@ -52,6 +52,24 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         assertSame(yield* messagesOf(registered), change.messages.map((message) => message.messageId))
       }))
 
+    it.effect("keeps each code in the log as it was, also where another follows in the same commit", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const registered = yield* register()
+        const now = yield* DateTime.now
+        const first = settingNumber(registered, numberOf(1), now)
+        const second = settingNumber(first.after, numberOf(2), now)
+        const change = {
+          ...second,
+          before: registered,
+          events: [...first.events, ...second.events] as const,
+          messages: []
+        }
+        yield* Effect.flatMap(store.commit(change), committed)
+        assertSame(yield* store.history(registered.userId), change.events)
+        assertSame(yield* store.load(registered.userId), second.after)
+      }))
+
     it.effect("lets exactly one of two commits on one loaded state win; the other leaves no trace", () =>
       Effect.gen(function*() {
         const store = yield* UserStore
