@@ -30,8 +30,8 @@ import * as Development from "./Development.ts"
 import { exitCode, reported } from "./Failure.ts"
 import * as Settings from "./Settings.ts"
 
-// Under load, V8 lets what is left behind grow to several times what lives before it takes it away. So it is memory that is
-// bounded, for a few in a hundred of the rate.
+// Under load, V8 lets what is left behind grow to several times what lives before it takes it away. This bounds the memory, for
+// up to a tenth of the rate.
 setFlagsFromString("--heap-growing-percent=80")
 
 const layerReadiness = Layer.effect(
