@@ -1,10 +1,13 @@
 /**
  * From the protocol buffers to the use cases and back, as `PhoneHandlers` does it for JSON. Nothing is decided here.
  */
+import type { DescMessage, DescMethodUnary } from "@bufbuild/protobuf"
 import { timestampFromMs } from "@bufbuild/protobuf/wkt"
-import type { ConnectRouter, HandlerContext } from "@connectrpc/connect"
 import * as Effect from "effect/Effect"
+import type * as Headers from "effect/http/Headers"
+import type * as HttpRouter from "effect/http/HttpRouter"
 import * as Redacted from "effect/Redacted"
+import type { Actor } from "../core/Actor.ts"
 import { GetPhone, type GetPhoneAnswer, type PendingCodeStatus } from "../core/GetPhone.ts"
 import { RemovePhone } from "../core/RemovePhone.ts"
 import { ResendPhoneCode } from "../core/ResendPhoneCode.ts"
@@ -15,7 +18,7 @@ import { VerifyPhone } from "../core/VerifyPhone.ts"
 import { PhoneService } from "./gen/effectuserphone/v1/phone_service_pb.ts"
 import { UserService } from "./gen/zitadel/user/v2/user_service_pb.ts"
 import { UserService as UserServiceV2beta } from "./gen/zitadel/user/v2beta/user_service_pb.ts"
-import { register } from "./RpcCall.ts"
+import * as RpcUnary from "./RpcUnary.ts"
 
 interface ForUser {
   readonly userId: string
@@ -26,12 +29,12 @@ interface WithChoice extends ForUser {
 }
 
 /**
- * Registers all operations, once the use cases are there.
+ * Adds all operations to a router, for those who come through the gate.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.gen(function*() {
+export const register = Effect.fnUntraced(function*(router: HttpRouter.HttpRouter, gate: RpcUnary.Gate<Actor>) {
   const { setPhone } = yield* SetPhone
   const { verifyPhone } = yield* VerifyPhone
   const { resendPhoneCode } = yield* ResendPhoneCode
@@ -41,7 +44,7 @@ export const make = Effect.gen(function*() {
 
   const handleSetPhone = (
     { phone, userId, verification }: WithChoice & { readonly phone: string },
-    handler: HandlerContext
+    headers: Headers.Headers
   ) =>
     setPhone({
       userId,
@@ -53,8 +56,8 @@ export const make = Effect.gen(function*() {
           ? "AlreadyVerified"
           : "SendCode"
       },
-      idempotencyKey: idempotencyKeyOf(handler)
-    }).pipe(Effect.map(codeAnswer(handler)))
+      idempotencyKey: headers["idempotency-key"]
+    }).pipe(Effect.map(codeAnswer))
 
   const handleVerifyPhone = ({ userId, verificationCode }: ForUser & { readonly verificationCode: string }) =>
     Effect.map(
@@ -62,47 +65,44 @@ export const make = Effect.gen(function*() {
       detailsAnswer
     )
 
-  const handleResendPhoneCode = ({ userId, verification }: WithChoice, handler: HandlerContext) =>
+  const handleResendPhoneCode = ({ userId, verification }: WithChoice, headers: Headers.Headers) =>
     resendPhoneCode({
       userId,
       verification: { _tag: verification.case === "returnCode" ? "ReturnCode" : "SendCode" },
-      idempotencyKey: idempotencyKeyOf(handler)
-    }).pipe(Effect.map(codeAnswer(handler)))
+      idempotencyKey: headers["idempotency-key"]
+    }).pipe(Effect.map(codeAnswer))
 
   const handleRemovePhone = ({ userId }: ForUser) => Effect.map(removePhone({ userId }), detailsAnswer)
 
-  return (router: ConnectRouter): void => {
-    register(router, UserService.method.setPhone, handleSetPhone)
-    register(router, UserService.method.verifyPhone, handleVerifyPhone)
-    register(router, UserService.method.resendPhoneCode, handleResendPhoneCode)
-    register(router, UserService.method.removePhone, handleRemovePhone)
-    register(router, UserServiceV2beta.method.setPhone, handleSetPhone)
-    register(router, UserServiceV2beta.method.verifyPhone, handleVerifyPhone)
-    register(router, UserServiceV2beta.method.resendPhoneCode, handleResendPhoneCode)
-    register(router, UserServiceV2beta.method.removePhone, handleRemovePhone)
-    const { method } = PhoneService
-    register(router, method.getPhone, ({ userId }) => Effect.map(getPhone({ userId }), phoneAnswer))
-    register(
-      router,
-      method.unlockPhoneVerification,
-      ({ userId }) => Effect.map(unlockPhoneVerification({ userId }), detailsAnswer)
-    )
-  }
+  const add = <I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    operation: RpcUnary.Operation<I, O, Actor>
+  ) => router.add("*", RpcUnary.pathOf(method), RpcUnary.serve(method, gate, operation))
+
+  yield* add(UserService.method.setPhone, handleSetPhone)
+  yield* add(UserService.method.verifyPhone, handleVerifyPhone)
+  yield* add(UserService.method.resendPhoneCode, handleResendPhoneCode)
+  yield* add(UserService.method.removePhone, handleRemovePhone)
+  yield* add(UserServiceV2beta.method.setPhone, handleSetPhone)
+  yield* add(UserServiceV2beta.method.verifyPhone, handleVerifyPhone)
+  yield* add(UserServiceV2beta.method.resendPhoneCode, handleResendPhoneCode)
+  yield* add(UserServiceV2beta.method.removePhone, handleRemovePhone)
+  yield* add(PhoneService.method.getPhone, ({ userId }) => Effect.map(getPhone({ userId }), phoneAnswer))
+  yield* add(
+    PhoneService.method.unlockPhoneVerification,
+    ({ userId }) => Effect.map(unlockPhoneVerification({ userId }), detailsAnswer)
+  )
 })
 
-const idempotencyKeyOf = ({ requestHeader }: HandlerContext): string | undefined =>
-  requestHeader.get("idempotency-key") ?? undefined
+const codeAnswer = ({ details, replayed, verificationCode }: SetPhoneAnswer) => ({
+  message: {
+    details: detailsOf(details),
+    ...(verificationCode === undefined ? {} : { verificationCode: Redacted.value(verificationCode) })
+  },
+  ...(replayed && { headers: { "idempotency-replayed": "true" } })
+})
 
-const codeAnswer =
-  ({ responseHeader }: HandlerContext) => ({ details, replayed, verificationCode }: SetPhoneAnswer) => {
-    if (replayed) responseHeader.set("idempotency-replayed", "true")
-    return {
-      details: detailsOf(details),
-      ...(verificationCode === undefined ? {} : { verificationCode: Redacted.value(verificationCode) })
-    }
-  }
-
-const detailsAnswer = ({ details }: { readonly details: Details }) => ({ details: detailsOf(details) })
+const detailsAnswer = ({ details }: { readonly details: Details }) => ({ message: { details: detailsOf(details) } })
 
 const detailsOf = ({ changeDate, resourceOwner, sequence }: GetPhoneAnswer["details"]) => ({
   sequence,
@@ -111,10 +111,12 @@ const detailsOf = ({ changeDate, resourceOwner, sequence }: GetPhoneAnswer["deta
 })
 
 const phoneAnswer = ({ details, pendingCode, phone, verificationOff }: GetPhoneAnswer) => ({
-  details: detailsOf(details),
-  phone: phone === undefined ? {} : { phone: Redacted.value<string>(phone.number), isVerified: phone.verified },
-  ...(pendingCode === undefined ? {} : { pendingCode: pendingCodeOf(pendingCode) }),
-  verificationOff
+  message: {
+    details: detailsOf(details),
+    phone: phone === undefined ? {} : { phone: Redacted.value<string>(phone.number), isVerified: phone.verified },
+    ...(pendingCode === undefined ? {} : { pendingCode: pendingCodeOf(pendingCode) }),
+    verificationOff
+  }
 })
 
 const pendingCodeOf = ({ canResendAt, delivery, expiresAt, guessesLeft }: PendingCodeStatus) => ({

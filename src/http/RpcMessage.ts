@@ -1,8 +1,16 @@
 /**
- * What a request's message has to be before Connect parses it: well-formed, of the right types, at most one member of each
- * choice. Left alone Connect takes a malformed message for a failure of the server, and its errors quote the message.
+ * A request's message from its bytes: well-formed, of the right types, at most one member of each choice. What is wrong is the
+ * caller's fault, and no error quotes the message.
  */
-import { type DescField, type DescMessage, fromBinary, ScalarType } from "@bufbuild/protobuf"
+import {
+  type DescField,
+  type DescMessage,
+  fromBinary,
+  fromJson,
+  type JsonObject,
+  type MessageShape,
+  ScalarType
+} from "@bufbuild/protobuf"
 import { BinaryReader } from "@bufbuild/protobuf/wire"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -12,20 +20,20 @@ import * as JsonBody from "./JsonBody.ts"
 import { atMostOneOf, EmptyMessage } from "./PhoneApi.ts"
 
 /**
- * Checks the bytes of a message, and returns bytes that Connect takes.
- *
  * @category models
  * @since 0.1.0
  */
-export type Check = (bytes: Uint8Array<ArrayBuffer>) => Effect.Effect<Uint8Array<ArrayBuffer>, InvalidArgument>
+export type Decoder<I extends DescMessage> = (
+  bytes: Uint8Array<ArrayBuffer>
+) => Effect.Effect<MessageShape<I>, InvalidArgument>
 
 /**
- * The check of a message in protobuf's JSON mapping: the same as of the JSON endpoints.
+ * Decodes a message in protobuf's JSON mapping, by the same rules as the JSON endpoints.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const jsonCheck = (message: DescMessage): Check => {
+export const jsonDecoder = <I extends DescMessage>(message: I): Decoder<I> => {
   const fields = Schema.Struct(
     Object.fromEntries(message.fields.map((field) => [field.localName, Schema.optionalKey(jsonType(field))]))
   )
@@ -35,7 +43,7 @@ export const jsonCheck = (message: DescMessage): Check => {
     fields.check(Schema.makeFilter((members) => choices.map((choice) => choice(members)).find((issue) => issue)))
   )
   return (bytes) =>
-    Effect.map(decode(bytes), (members) => new TextEncoder().encode(JSON.stringify(members, wellFormed)))
+    Effect.map(decode(bytes), (members) => fromJson(message, wellFormed(members), { ignoreUnknownFields: true }))
 }
 
 /** A field as the JSON mapping has it. Requests consist of texts, flags and empty messages. */
@@ -48,34 +56,38 @@ const jsonType = ({ fieldKind, localName, scalar }: DescField): Schema.Codec<unk
 }
 
 /** Protobuf has no ill-formed text; what it is replaced by is neither a number nor a code either. */
-const wellFormed = (_key: string, value: unknown): unknown => typeof value === "string" ? value.toWellFormed() : value
+const wellFormed = (members: object): JsonObject =>
+  Object.fromEntries(
+    Object.entries(members).map(([name, value]) => [name, typeof value === "string" ? value.toWellFormed() : value])
+  )
 
 /**
- * The check of a message in protobuf's binary encoding.
+ * Decodes a message in protobuf's binary encoding.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const binaryCheck = (message: DescMessage): Check => {
+export const binaryDecoder = <I extends DescMessage>(message: I): Decoder<I> => {
   const names = new Map(message.fields.map(({ localName, number }) => [number, localName]))
   const choices = choicesOf(message).map(atMostOneOf)
   const invalid = (rule: string, field?: string) =>
-    new InvalidArgument({ request: message.name, rule, ...(field === undefined ? {} : { field }) })
+    Effect.fail(new InvalidArgument({ request: message.name, rule, ...(field === undefined ? {} : { field }) }))
 
-  return Effect.fnUntraced(function*(bytes) {
-    const members = yield* Effect.try({
-      try: () => {
-        fromBinary(message, bytes)
-        return membersOf(bytes, names)
-      },
-      catch: () => invalid("the message must be protobuf of this type")
-    })
+  return (bytes) => {
+    let decoded: MessageShape<I>
+    let members: object
+    try {
+      decoded = fromBinary(message, bytes)
+      members = membersOf(bytes, names)
+    } catch {
+      return invalid("the message must be protobuf of this type")
+    }
     for (const choice of choices) {
       const broken = choice(members)
-      if (broken !== undefined) return yield* invalid(broken.issue, broken.path[0])
+      if (broken !== undefined) return invalid(broken.issue, broken.path[0])
     }
-    return bytes
-  })
+    return Effect.succeed(decoded)
+  }
 }
 
 /** The fields that are set in the bytes. Of a choice protobuf itself would take the last and forget the others. */

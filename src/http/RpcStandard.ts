@@ -22,8 +22,8 @@ import { file_zitadel_message } from "./gen/zitadel/message_pb.ts"
 import { UserService } from "./gen/zitadel/user/v2/user_service_pb.ts"
 import { UserService as UserServiceV2beta } from "./gen/zitadel/user/v2beta/user_service_pb.ts"
 import * as Health from "./Health.ts"
-import * as RpcCall from "./RpcCall.ts"
-import { mount } from "./RpcRoutes.ts"
+import * as RpcStream from "./RpcStream.ts"
+import * as RpcUnary from "./RpcUnary.ts"
 import * as Status from "./Status.ts"
 
 const services = [UserService, UserServiceV2beta, PhoneService, HealthService, ServerReflection]
@@ -36,17 +36,22 @@ const services = [UserService, UserServiceV2beta, PhoneService, HealthService, S
  */
 export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const ready = yield* Health.makeReady
-  const rpc = createConnectRouter({ requestGate: (handler) => void RpcCall.admit(handler) })
-  rpc.rpc(
-    HealthService.method.check,
-    ({ service }, { values }) =>
-      values.get(RpcCall.key).run(Effect.map(servingStatus(ready, service), (status) => ({ status })))
+  const { check } = HealthService.method
+  yield* router.add(
+    "*",
+    RpcUnary.pathOf(check),
+    RpcUnary.serve(
+      check,
+      RpcUnary.open,
+      ({ service }) => Effect.map(servingStatus(ready, service), (status) => ({ message: { status } }))
+    )
   )
-  rpc.rpc(
+  const streams = createConnectRouter()
+  streams.rpc(
     ServerReflection.method.serverReflectionInfo,
     (requests) => Stream.toAsyncIterable(Stream.map(Stream.fromAsyncIterable(requests, (error) => error), reflect))
   )
-  yield* mount(router, rpc)
+  yield* RpcStream.mount(router, streams)
 }))
 
 const servingStatus = Effect.fnUntraced(function*(ready: Effect.Effect<void, Unavailable>, service: string) {

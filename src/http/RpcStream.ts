@@ -1,0 +1,69 @@
+/**
+ * Calls with streams of messages, which Connect serves. None of them needs a token.
+ */
+import type { ConnectRouter } from "@connectrpc/connect"
+import * as Effect from "effect/Effect"
+import type * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Stream from "effect/Stream"
+import { statusResponse } from "./ErrorResponse.ts"
+import * as Status from "./Status.ts"
+import { Trailers } from "./Trailers.ts"
+
+type Handler = ConnectRouter["handlers"][number]
+type Answer = Awaited<ReturnType<Handler>>
+
+/**
+ * Adds what a Connect router holds to an HTTP router.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const mount = (router: HttpRouter.HttpRouter, { handlers }: ConnectRouter) =>
+  Effect.forEach(handlers, (handler) => router.add("*", handler.requestPath as `/${string}`, serve(handler)), {
+    discard: true
+  })
+
+const serve = (handler: Handler) => {
+  const { href } = new URL(handler.requestPath, "http://localhost")
+  return Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    if (!handler.allowedMethods.includes(request.method)) {
+      return statusResponse(Status.wrongMethod, { allow: handler.allowedMethods.join(", ") })
+    }
+    const trailers = (yield* Trailers)(request)
+    const native = /^application\/grpc(?!-web)/i.test(request.headers["content-type"] ?? "")
+    if (native && trailers === undefined) return statusResponse(Status.http2Needed)
+
+    const answer = yield* ask(handler, {
+      // Where there are trailers, requests and answers can also flow at once.
+      httpVersion: trailers === undefined ? "1.1" : "2.0",
+      method: request.method,
+      url: href,
+      header: new Headers(request.headers),
+      body: Stream.toAsyncIterable(request.stream)
+    })
+    return respond(answer, native ? trailers : undefined)
+  })
+}
+
+/** Gives a request to Connect. When the client goes away, waits until the work has ended. */
+const ask = (handler: Handler, request: Omit<Parameters<Handler>[0], "signal">): Effect.Effect<Answer> =>
+  Effect.callback((resume, signal) => {
+    const answer = handler({ ...request, signal })
+    answer.then((answer) => resume(Effect.succeed(answer)), (error) => resume(Effect.die(error)))
+    return Effect.promise(() => answer.then(() => {}, () => {}))
+  })
+
+const respond = ({ body, header, status, trailer }: Answer, sendTrailers: ReturnType<typeof Trailers.Service>) =>
+  body === undefined
+    // Where Connect has a status only.
+    ? statusResponse(status === 415 ? Status.wrongRpcContentType : Status.http2Needed)
+    : HttpServerResponse.stream(
+      Stream.fromAsyncIterable(body, (error) => error).pipe(
+        Stream.orDie,
+        Stream.onEnd(Effect.sync(() => sendTrailers?.(Object.fromEntries(trailer ?? []))))
+      ),
+      { status, headers: { ...Object.fromEntries(header ?? []), "cache-control": "no-store" } }
+    )
