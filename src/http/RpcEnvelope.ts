@@ -41,7 +41,7 @@ export const opener = <I extends DescMessage>(message: I) => {
     gunzip(bytes, limit, () => invalid("the message must be gzip, as its headers say"))
 
   const openFrames = Effect.fnUntraced(function*(body: Bytes, { gzip, json, limit }: Format) {
-    const messages: Array<MessageShape<I>> = []
+    let message: MessageShape<I> | undefined
     for (let at = 0; at < body.length;) {
       const size = body.length - at < head ? Infinity : new DataView(body.buffer, body.byteOffset + at).getUint32(1)
       if (at + head + size > body.length) return yield* invalid("the body must be whole frames")
@@ -49,20 +49,15 @@ export const opener = <I extends DescMessage>(message: I) => {
       const data = body.slice(at + head, at + head + size)
       at += head + size
       if (flags === trailerFlag) continue
+      // Said before it is expanded: there may be hundreds.
+      if (message !== undefined) return yield* wrongCount("received extra")
       if (flags > 1 || (flags === 1 && !gzip)) {
         return yield* invalid("the flags of a frame must be those of its headers")
       }
       const bytes = flags === 1 ? yield* expand(data, limit) : data
-      messages.push(yield* json ? decodeJson(bytes) : decodeBinary(bytes))
+      message = yield* json ? decodeJson(bytes) : decodeBinary(bytes)
     }
-    const [first] = messages
-    if (first !== undefined && messages.length === 1) return first
-    return yield* Effect.fail(
-      new ConnectError(
-        `protocol error: ${first === undefined ? "missing" : "received extra"} input message for unary method`,
-        Code.Unimplemented
-      )
-    )
+    return message ?? (yield* wrongCount("missing"))
   })
 
   return Effect.fnUntraced(function*(body: Bytes, format: Format) {
@@ -72,25 +67,37 @@ export const opener = <I extends DescMessage>(message: I) => {
   })
 }
 
+const wrongCount = (count: "missing" | "received extra") =>
+  Effect.fail(new ConnectError(`protocol error: ${count} input message for unary method`, Code.Unimplemented))
+
 /** Flags and length, before the data of each frame. */
 const head = 5
 
-/** A gRPC-Web client may end with a frame of trailers. */
-const trailerFlag = 0x80
+/**
+ * The flags of a frame of trailers, with which gRPC-Web ends, and its clients may.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const trailerFlag = 0x80
 
 /**
+ * Puts data into a frame.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const frame = (flags: number, data: Uint8Array): Bytes => {
-  const frame = new Uint8Array(head + data.length)
-  frame[0] = flags
-  new DataView(frame.buffer).setUint32(1, data.length)
-  frame.set(data, head)
-  return frame
+  const framed = new Uint8Array(head + data.length)
+  framed[0] = flags
+  new DataView(framed.buffer).setUint32(1, data.length)
+  framed.set(data, head)
+  return framed
 }
 
 /**
+ * Joins bytes.
+ *
  * @category combinators
  * @since 0.1.0
  */
@@ -104,13 +111,8 @@ export const concat = (parts: ReadonlyArray<Uint8Array>): Bytes => {
   return all
 }
 
-/**
- * Decompresses, and stops where the result gets larger than `limit`.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const gunzip: <E>(bytes: Bytes, limit: number, onError: () => E) => Effect.Effect<Bytes, E | Refused> = Effect
+/** Decompresses, and stops where the result gets larger than `limit`. */
+const gunzip: <E>(bytes: Bytes, limit: number, onError: () => E) => Effect.Effect<Bytes, E | Refused> = Effect
   .fnUntraced(function*<E>(bytes: Bytes, limit: number, onError: () => E) {
     const parts: Array<Bytes> = []
     let length = 0

@@ -6,22 +6,48 @@ import { Code, ConnectError } from "@connectrpc/connect"
 import * as Connect from "@connectrpc/connect/protocol-connect"
 import * as Grpc from "@connectrpc/connect/protocol-grpc"
 import * as GrpcWeb from "@connectrpc/connect/protocol-grpc-web"
+import * as Effect from "effect/Effect"
 import * as RpcEnvelope from "./RpcEnvelope.ts"
 
 type Bytes = Uint8Array<ArrayBuffer>
 
 /**
- * An answer for HTTP. Trailers, where there are any, follow the body.
+ * What HTTP is to answer. Trailers, where there are any, follow the body.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Answer {
+export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: Bytes
   readonly trailers?: Readonly<Record<string, string>>
 }
+
+interface Deadline {
+  /** In lower case. */
+  readonly header: string
+  readonly parse: typeof Grpc.parseTimeout
+}
+
+/**
+ * The ways in which deadlines are told; gRPC's is also gRPC-Web's.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const deadlines: { readonly grpc: Deadline; readonly connect: Deadline } = {
+  grpc: { header: Grpc.headerTimeout.toLowerCase(), parse: Grpc.parseTimeout },
+  connect: { header: Connect.headerTimeout.toLowerCase(), parse: Connect.parseTimeout }
+}
+
+/**
+ * The longest deadline that is kept, in milliseconds: a timer that waits longer goes off at once.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const longestDeadline = 0x7FFF_FFFF
 
 /**
  * One of the three, with its messages in protobuf or JSON.
@@ -34,63 +60,70 @@ export interface Protocol {
   readonly framed: boolean
   /** Native gRPC, whose answers end with trailers. */
   readonly native: boolean
+  readonly deadline: Deadline
   /** The header that names the compression of the request, in lower case. */
   readonly encodingHeader: string
-  /** In lower case. */
-  readonly timeoutHeader: string
-  readonly parseTimeout: typeof Grpc.parseTimeout
-  readonly success: (message: Uint8Array) => Answer
-  readonly failure: (error: ConnectError) => Answer
+  /** The header that names the compressions there are, in lower case. */
+  readonly acceptHeader: string
+  readonly success: (message: Uint8Array) => Reply
+  readonly failure: (error: ConnectError) => Reply
 }
 
-const framed = (
+const grpcAcceptHeader = Grpc.headerAcceptEncoding.toLowerCase()
+
+const framedProtocol = (
   native: boolean,
   contentTypes: { readonly proto: string; readonly json: string },
   json: boolean
 ): Protocol => {
-  const headers = { "content-type": json ? contentTypes.json : contentTypes.proto }
+  const contentType = { "content-type": json ? contentTypes.json : contentTypes.proto }
+  const reply = (data: Bytes, trailers: Readonly<Record<string, string>>, headers = contentType): Reply =>
+    native
+      ? { status: 200, headers, body: data, trailers }
+      : { status: 200, headers, body: RpcEnvelope.concat([data, trailerFrame(trailers)]) }
   return {
     json,
     framed: true,
     native,
+    deadline: deadlines.grpc,
     encodingHeader: Grpc.headerEncoding.toLowerCase(),
-    timeoutHeader: Grpc.headerTimeout.toLowerCase(),
-    parseTimeout: Grpc.parseTimeout,
-    success: (message) => {
-      const frame = RpcEnvelope.frame(0, message)
-      return native
-        ? { status: 200, headers, body: frame, trailers: okTrailers }
-        : { status: 200, headers, body: RpcEnvelope.concat([frame, trailerFrame(okTrailers)]) }
-    },
+    acceptHeader: grpcAcceptHeader,
+    success: (message) => reply(RpcEnvelope.frame(0, message), okTrailers),
     failure: (error) => {
-      const trailers = errorTrailers(error)
-      return native
-        ? { status: 200, headers, body: new Uint8Array(), trailers }
-        : { status: 200, headers, body: trailerFrame(trailers) }
+      const accepted = error.metadata.get(grpcAcceptHeader)
+      const headers = accepted === null ? contentType : { ...contentType, [grpcAcceptHeader]: accepted }
+      return reply(new Uint8Array(), errorTrailers(error), headers)
     }
   }
 }
 
 const okTrailers = { "grpc-status": Grpc.grpcStatusOk }
 
-/** Connect encodes more of the message than gRPC asks for, which not every client takes back. */
 const errorTrailers = (error: ConnectError): Record<string, string> => ({
   ...Object.fromEntries(Grpc.setTrailerStatus(new Headers(), error)),
-  "grpc-message": error.rawMessage.replace(/[^\x20-\x24\x26-\x7E]+/g, encodeURIComponent)
+  "grpc-message": encodeMessage(error.rawMessage)
 })
 
-const trailerFrame = (trailers: Readonly<Record<string, string>>): Bytes =>
-  RpcEnvelope.frame(GrpcWeb.trailerFlag, GrpcWeb.trailerSerialize(new Headers(trailers)))
+/**
+ * A message as `grpc-message` carries it. Connect encodes more of it than gRPC asks for, which not every client takes back.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const encodeMessage = (message: string): string => message.replace(/[^\x20-\x24\x26-\x7E]+/g, encodeURIComponent)
 
-const unframed = (json: boolean): Protocol => {
+const trailerFrame = (trailers: Readonly<Record<string, string>>): Bytes =>
+  RpcEnvelope.frame(RpcEnvelope.trailerFlag, GrpcWeb.trailerSerialize(new Headers(trailers)))
+
+const unframedProtocol = (json: boolean): Protocol => {
   const headers = { "content-type": json ? Connect.contentTypeUnaryJson : Connect.contentTypeUnaryProto }
   return {
     json,
     framed: false,
     native: false,
+    deadline: deadlines.connect,
     encodingHeader: Connect.headerUnaryEncoding.toLowerCase(),
-    timeoutHeader: Connect.headerTimeout.toLowerCase(),
-    parseTimeout: Connect.parseTimeout,
+    acceptHeader: Connect.headerUnaryAcceptEncoding.toLowerCase(),
     success: (message) => ({ status: 200, headers, body: new Uint8Array(message) }),
     failure: (error) => ({
       status: Connect.codeToHttpStatus(error.code),
@@ -103,9 +136,9 @@ const unframed = (json: boolean): Protocol => {
 const grpcTypes = { proto: Grpc.contentTypeProto, json: Grpc.contentTypeJson }
 const grpcWebTypes = { proto: GrpcWeb.contentTypeProto, json: GrpcWeb.contentTypeJson }
 const protocols = {
-  grpc: [framed(true, grpcTypes, false), framed(true, grpcTypes, true)],
-  grpcWeb: [framed(false, grpcWebTypes, false), framed(false, grpcWebTypes, true)],
-  connect: [unframed(false), unframed(true)]
+  grpc: [framedProtocol(true, grpcTypes, false), framedProtocol(true, grpcTypes, true)],
+  grpcWeb: [framedProtocol(false, grpcWebTypes, false), framedProtocol(false, grpcWebTypes, true)],
+  connect: [unframedProtocol(false), unframedProtocol(true)]
 } as const
 
 /**
@@ -124,15 +157,14 @@ export const of = (contentType: string): Protocol | undefined => {
 }
 
 /**
- * Whether the message is compressed, by gzip. There is no other compression.
+ * Whether a header says that the message is compressed, by gzip. There is no other compression.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const isCompressed = ({ framed }: Protocol, encoding = "identity"): boolean | ConnectError => {
+export const gzipOf = ({ acceptHeader }: Protocol, encoding = "identity"): Effect.Effect<boolean, ConnectError> => {
   const name = encoding.toLowerCase()
-  if (name === "gzip" || name === "identity") return name === "gzip"
-  return new ConnectError(`unknown compression "${encoding}": supported encodings are gzip`, Code.Unimplemented, {
-    [framed ? Grpc.headerAcceptEncoding : Connect.headerUnaryAcceptEncoding]: "gzip"
-  })
+  if (name === "gzip" || name === "identity") return Effect.succeed(name === "gzip")
+  const message = `unknown compression "${encoding}": supported encodings are gzip`
+  return Effect.fail(new ConnectError(message, Code.Unimplemented, { [acceptHeader]: "gzip" }))
 }

@@ -8,6 +8,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Stream from "effect/Stream"
 import { statusResponse } from "./ErrorResponse.ts"
+import * as RpcProtocol from "./RpcProtocol.ts"
 import * as Status from "./Status.ts"
 import { Trailers } from "./Trailers.ts"
 
@@ -41,11 +42,21 @@ const serve = (handler: Handler) => {
       httpVersion: trailers === undefined ? "1.1" : "2.0",
       method: request.method,
       url: href,
-      header: new Headers(request.headers),
+      header: headersOf(request.headers),
       body: Stream.toAsyncIterable(request.stream)
     })
     return respond(answer, native ? trailers : undefined)
   })
+}
+
+/** What Connect is to see: no deadline longer than a timer waits. */
+const headersOf = (requestHeaders: HttpServerRequest.HttpServerRequest["headers"]): Headers => {
+  const headers = new Headers(requestHeaders)
+  for (const { header, parse } of Object.values(RpcProtocol.deadlines)) {
+    const { timeoutMs = 0 } = parse(headers.get(header), Infinity)
+    if (timeoutMs > RpcProtocol.longestDeadline) headers.delete(header)
+  }
+  return headers
 }
 
 /** Gives a request to Connect. When the client goes away, waits until the work has ended. */
@@ -63,7 +74,15 @@ const respond = ({ body, header, status, trailer }: Answer, sendTrailers: Return
     : HttpServerResponse.stream(
       Stream.fromAsyncIterable(body, (error) => error).pipe(
         Stream.orDie,
-        Stream.onEnd(Effect.sync(() => sendTrailers?.(Object.fromEntries(trailer ?? []))))
+        Stream.onEnd(Effect.sync(() => sendTrailers?.(trailersOf(trailer))))
       ),
       { status, headers: { ...Object.fromEntries(header ?? []), "cache-control": "no-store" } }
     )
+
+const trailersOf = (trailer = new Headers()): Record<string, string> => {
+  const message = trailer.get("grpc-message")
+  return {
+    ...Object.fromEntries(trailer),
+    ...(message !== null && { "grpc-message": RpcProtocol.encodeMessage(decodeURIComponent(message)) })
+  }
+}

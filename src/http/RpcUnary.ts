@@ -117,11 +117,10 @@ export const serve = <I extends DescMessage, O extends DescMessage, R>(
     protocol: RpcProtocol.Protocol,
     query: RpcQuery.Query | undefined
   ) {
-    const gzip = RpcProtocol.isCompressed(
+    const gzip = yield* RpcProtocol.gzipOf(
       protocol,
       query === undefined ? request.headers[protocol.encodingHeader] : query.compression
     )
-    if (typeof gzip !== "boolean") return yield* Effect.fail(gzip)
     const limit = Number((yield* HttpIncomingMessage.MaxBodySize) ?? ByteSize.kibibytes(64))
     const body = yield* query?.body ?? JsonBody.read(input.name, request)
     const { framed, json } = protocol
@@ -141,10 +140,13 @@ export const serve = <I extends DescMessage, O extends DescMessage, R>(
     const sendTrailers = protocol.native ? (yield* Trailers)(request) : undefined
     if (protocol.native && sendTrailers === undefined) return statusResponse(Status.http2Needed)
 
-    const { error, timeoutMs } = protocol.parseTimeout(request.headers[protocol.timeoutHeader] ?? null, Infinity)
-    const call = gate(
-      request.headers["authorization"],
-      error === undefined ? perform(request, protocol, query) : Effect.fail(error)
+    const { deadline } = protocol
+    const { error, timeoutMs } = deadline.parse(request.headers[deadline.header] ?? null, Infinity)
+    const call = Effect.suspend(() =>
+      gate(
+        request.headers["authorization"],
+        error === undefined ? perform(request, protocol, query) : Effect.fail(error)
+      )
     )
     const { body, headers, status, trailers } = yield* Effect.catchCause(
       inTime(call, timeoutMs),
@@ -160,12 +162,9 @@ const utf8 = new TextEncoder()
 
 const deadlineExceeded = Effect.fail(new ConnectError("the operation timed out", Code.DeadlineExceeded))
 
-/** The longest that a timer waits, in milliseconds. With more it would go off at once. */
-const longest = 0x7FFF_FFFF
-
-/** Ends the call with its deadline. */
+/** Ends the call with its deadline. One that has passed says nothing but that, whoever calls. */
 const inTime = <A, E>(call: Effect.Effect<A, E>, millis: number | undefined): Effect.Effect<A, E | ConnectError> => {
-  if (millis === undefined || millis > longest) return call
+  if (millis === undefined || millis > RpcProtocol.longestDeadline) return call
   if (millis <= 0) return deadlineExceeded
   return Effect.timeoutOrElse(call, { duration: millis, orElse: () => deadlineExceeded })
 }

@@ -121,6 +121,10 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("A
       12,
       "protocol error: received extra input message for unary method"
     ]],
+    ["two messages, the second of which is none", (userId) => bytesOf(frame(message(userId)), frame(garbage)), {}, [
+      12,
+      "protocol error: received extra input message for unary method"
+    ]],
     ["a deadline that is none", (userId) => frame(message(userId)), { "grpc-timeout": "soon" }, [
       3,
       "protocol error: invalid grpc timeout value: soon"
@@ -387,6 +391,53 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("A
       assert.strictEqual(JSON.parse(stranger.text).code, "unauthenticated")
       const unknown = yield* send({ method: "GET", path: query("ada", { encoding: "xml" }) })
       assert.strictEqual(unknown.response.status, 415)
+    }))
+
+  it.effect("says what it can decompress where it cannot", () =>
+    Effect.gen(function*() {
+      const grpc = yield* send((userId) => ({
+        type: web,
+        headers: { "grpc-encoding": "br" },
+        body: frame(message(userId))
+      }))
+      assert.strictEqual(grpcStatusOf(grpc), "12")
+      assert.strictEqual(grpc.response.headers.get("grpc-accept-encoding"), "gzip")
+      const connect = yield* send((userId) => ({
+        type: "application/json",
+        headers: { "content-encoding": "br" },
+        body: json({ phone: number })(userId)
+      }))
+      assert.strictEqual(connect.response.status, 501)
+      assert.strictEqual(connect.response.headers.get("accept-encoding"), "gzip")
+    }))
+
+  it.effect("takes letters of any script in a query for what they are", () =>
+    Effect.gen(function*() {
+      const path = "/effectuserphone.v1.PhoneService/GetPhone?connect=v1&message=%7B%7D"
+      for (
+        const [query, status, stranger] of [
+          ["&encoding=%D0%B6", 415, 415],
+          ["&encoding=grpc", 415, 415],
+          ["&encoding=json&compression=%D0%B6", 501, 401]
+        ] as const
+      ) {
+        assert.strictEqual((yield* send({ method: "GET", path: path + query })).response.status, status)
+        assert.strictEqual(
+          (yield* send({ method: "GET", path: path + query, stranger: true })).response.status,
+          stranger
+        )
+      }
+    }))
+
+  it.effect("takes an option that is nested deeper than a stack", () =>
+    Effect.gen(function*() {
+      const deep = `${`{"a":`.repeat(9000)}{}${"}".repeat(9000)}`
+      const { events, response, text } = yield* send((userId) => ({
+        type: "application/json",
+        body: `{"userId":"${userId}","phone":"${number}","returnCode":${deep}}`
+      }))
+      assert.strictEqual(response.status, 200, text)
+      assert.strictEqual(events, 2)
     }))
 
   it.effect("does not fall over a header that is no address", () =>

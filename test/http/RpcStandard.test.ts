@@ -3,10 +3,12 @@ import { assert, layer } from "@effect/vitest"
 import * as Grpc from "@grpc/grpc-js"
 import { Effect, Layer } from "effect"
 import { HttpServer } from "effect/http"
+import type { IncomingHttpHeaders } from "node:http2"
 import { Errors } from "../../src/core/index.ts"
 import { Health } from "../../src/http/index.ts"
 import * as NodeServer from "../../src/http/NodeServer.ts"
 import * as RpcStandard from "../../src/http/RpcStandard.ts"
+import { sessionTo } from "../fixtures/GrpcStreams.ts"
 import { methodOf } from "../fixtures/Protobuf.ts"
 
 /** How ready the service is from now on. */
@@ -147,5 +149,29 @@ layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's
       const codes = answers.map(({ errorResponse }) => errorResponse?.errorCode)
       assert.deepStrictEqual(codes, [5, 5, 5, 3, undefined])
       assert.strictEqual(answers[4].allExtensionNumbersResponse.baseTypeName, "zitadel.user.v2.SetPhoneRequest")
+    }))
+
+  it.effect("a stream keeps no deadline that is longer than a timer, and its errors read as they were written", () =>
+    Effect.gen(function*() {
+      const warnings: Array<Error> = []
+      const note = (warning: Error) => void warnings.push(warning)
+      process.on("warning", note)
+      yield* Effect.addFinalizer(() => Effect.sync(() => process.off("warning", note)))
+      const session = yield* sessionTo(yield* url)
+      const stream = session.request({
+        ":method": "POST",
+        ":path": "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "content-type": "application/grpc",
+        te: "trailers",
+        "grpc-timeout": "99999999H"
+      })
+      const trailers = new Promise<IncomingHttpHeaders>((resolve) => stream.once("trailers", resolve))
+      stream.resume()
+      // Longer than a timer would take that cannot wait so long.
+      yield* Effect.sleep(50)
+      stream.end(Buffer.from([0, 0, 0]))
+      const { "grpc-message": message, "grpc-status": status } = yield* Effect.promise(() => trailers)
+      assert.deepStrictEqual([status, message], ["3", "protocol error: incomplete envelope"])
+      assert.deepStrictEqual(warnings, [])
     }))
 })
