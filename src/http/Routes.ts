@@ -3,9 +3,9 @@
  * `/openapi.json` and `/docs`, and the probes.
  */
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
 import * as Layer from "effect/Layer"
 import * as BearerAuthentication from "./BearerAuthentication.ts"
+import * as Docs from "./Docs.ts"
 import * as Fallback from "./Fallback.ts"
 import * as Health from "./Health.ts"
 import { PhoneApi } from "./PhoneApi.ts"
@@ -30,7 +30,7 @@ export const routerConfig = {
  */
 export const layer = Layer.mergeAll(
   HttpApiBuilder.layer(PhoneApi, { openapiPath: "/openapi.json" }),
-  HttpApiScalar.layer(PhoneApi, { path: "/docs" }),
+  Docs.layer,
   Health.layer,
   Fallback.layer(PhoneApi, { ...Health.paths, "/openapi.json": "GET", "/docs": "GET" })
 ).pipe(
