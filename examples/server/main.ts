@@ -33,7 +33,7 @@ import * as Settings from "./Settings.ts"
 // V8 would allocate among the old what outlived a collection while the server was cold. There it stays when it is dead, and what
 // it refers to stays with it: a part of every request, until a full collection. Measured in docs/performance.md.
 setFlagsFromString("--no-allocation-site-pretenuring")
-// What is left behind even so is taken away once it is a third of what lives, not several times that: all 300,000 calls.
+// What is left behind even so is taken away once it is a third of what lives, not several times that: once in 300,000 calls.
 setFlagsFromString("--heap-growing-percent=30")
 
 const layerReadiness = Layer.effect(
