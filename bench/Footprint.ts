@@ -9,7 +9,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "n
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import * as Database from "./Database.ts"
-import { closedLoop, type Load, post } from "./Load.ts"
+import { closedLoop, type Load, setPhone } from "./Load.ts"
 import * as Processes from "./Processes.ts"
 import * as Product from "./Product.ts"
 import { compare, median } from "./Rounds.ts"
@@ -111,21 +111,6 @@ const starts = (environment: Readonly<Record<string, string>>) =>
 const megabytes = (values: ReadonlyArray<number>): string =>
   `${median(values).toFixed(1)} MB (${Math.min(...values).toFixed(1)} to ${Math.max(...values).toFixed(1)})`
 
-let numbers = 41_790_000_000
-let user = 0
-
-/** Another number for another user each time. */
-const loadOf = (url: string, token: string): Load => ({
-  url,
-  next: () =>
-    post(
-      url,
-      `/v2/users/user-${user++ % users}/phone`,
-      { authorization: `Bearer ${token}` },
-      `{"phone":"+${++numbers}","returnCode":{}}`
-    )
-})
-
 /** The resident memory while a process is under full load, every tenth of a second. */
 const underLoad = (load: Load, pid: number, calls: number) =>
   Effect.promise(async () => {
@@ -152,7 +137,7 @@ const memory = (environment: Readonly<Record<string, string>>, token: string) =>
       loaded.push(
         yield* Effect.scoped(Effect.gen(function*() {
           const { pid, url } = yield* Processes.start(product, environment)
-          return Math.max(...(yield* underLoad(loadOf(url, token), pid, early)))
+          return Math.max(...(yield* underLoad(setPhone({ url, token }, { users }), pid, early)))
         }))
       )
     }
@@ -166,7 +151,7 @@ const memory = (environment: Readonly<Record<string, string>>, token: string) =>
 const memoryOverTime = (environment: Readonly<Record<string, string>>, token: string) =>
   Effect.gen(function*() {
     const { pid, url } = yield* Processes.start(product, environment)
-    const load = loadOf(url, token)
+    const load = setPhone({ url, token }, { users })
     const watched = early / 10
     yield* underLoad(load, pid, early - watched)
     const before = yield* underLoad(load, pid, watched)

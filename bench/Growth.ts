@@ -7,7 +7,7 @@ import { Console, Duration, Effect, Layer, type Redacted } from "effect"
 import type { SqlClient } from "effect/sql"
 import * as FilledTables from "../test/fixtures/FilledTables.ts"
 import * as Database from "./Database.ts"
-import { closedLoop, type Load, post } from "./Load.ts"
+import { closedLoop, setPhone } from "./Load.ts"
 import * as Product from "./Product.ts"
 import { median } from "./Rounds.ts"
 
@@ -18,20 +18,6 @@ const few = 10_000
 const connections = 64
 /** As a ratio of rates. */
 const least = 0.9
-
-let numbers = 41_780_000_000
-
-/** Another number for any user each time. */
-const loadOf = ({ token, url }: { readonly url: string; readonly token: string }, users: number): Load => ({
-  url,
-  next: () =>
-    post(
-      url,
-      `/v2/users/user-${Math.floor(Math.random() * users)}/phone`,
-      { authorization: `Bearer ${token}` },
-      `{"phone":"+${++numbers}","returnCode":{}}`
-    )
-})
 
 const onDatabase = <A, E>(
   url: Redacted.Redacted,
@@ -75,7 +61,7 @@ const sideOn = Effect.fnUntraced(function*(server: Redacted.Redacted, name: stri
   const product = yield* Product.start(server, { database: name, users: 0, environment })
   const [time, filled] = yield* Effect.timed(onDatabase(product.databaseUrl, fill(users)))
   yield* Console.log(`${name}: ${JSON.stringify(filled)}, filled in ${Duration.toSeconds(time).toFixed(0)} s`)
-  const load = loadOf(product, users)
+  const load = setPhone(product, { users, order: "random" })
   const rates: Array<number> = []
   const work: Array<Written> = []
   const measure = Effect.gen(function*() {

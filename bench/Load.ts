@@ -21,6 +21,32 @@ export const post = (url: string, path: string, headers: Readonly<Record<string,
   )
 }
 
+let [numbers, turns] = [41_780_000_000, 0]
+
+/**
+ * SetPhone with another number each time, for users from `user-0` on: one after the other, also over several loads, or any of
+ * them.
+ */
+export const setPhone = (
+  { token, url }: { readonly url: string; readonly token?: string | undefined },
+  { choice = "returnCode", order = "in turn", users }: {
+    readonly users: number
+    readonly order?: "in turn" | "random"
+    readonly choice?: "returnCode" | "sendCode"
+  }
+): Load => ({
+  url,
+  next: () => {
+    const user = order === "in turn" ? turns++ % users : Math.floor(Math.random() * users)
+    return post(
+      url,
+      `/v2/users/user-${user}/phone`,
+      token === undefined ? {} : { authorization: `Bearer ${token}` },
+      `{"phone":"+${++numbers}","${choice}":{}}`
+    )
+  }
+})
+
 /** One connection, with one request at a time. */
 const connect = (url: string) =>
   new Promise<{ readonly send: (request: Buffer) => Promise<void>; readonly close: () => void }>((opened, refused) => {

@@ -6,7 +6,7 @@
 import { Console, Effect } from "effect"
 import * as Database from "./Database.ts"
 import * as HandWritten from "./HandWritten.ts"
-import { closedLoop, type Load, openLoop, post, quantile } from "./Load.ts"
+import { closedLoop, type Load, openLoop, quantile, setPhone } from "./Load.ts"
 import * as Processes from "./Processes.ts"
 import * as Product from "./Product.ts"
 import { median } from "./Rounds.ts"
@@ -15,21 +15,6 @@ const users = 10_000
 const seconds = Number(process.env["SECONDS"] ?? 15)
 const rounds = Number(process.env["ROUNDS"] ?? 7)
 const shares = [0.5, 0.99, 0.999]
-
-let numbers = 41_790_000_000
-let user = 0
-
-/** Another number for another user each time. */
-const loadOf = ({ token, url }: { readonly url: string; readonly token: string | undefined }): Load => ({
-  url,
-  next: () =>
-    post(
-      url,
-      `/v2/users/user-${user++ % users}/phone`,
-      token === undefined ? {} : { authorization: `Bearer ${token}` },
-      `{"phone":"+${++numbers}","returnCode":{}}`
-    )
-})
 
 /** The most requests a second that a server answers, of 64 connections; tells also how long its process works on each. */
 const peakOf = Effect.fnUntraced(function*(name: string, load: Load, pid: number) {
@@ -51,7 +36,7 @@ const program = Effect.gen(function*() {
     yield* HandWritten.start(server, { database: "by_hand", users }),
     yield* Product.start(server, { database: "product", users })
   ] as const
-  const [byHand, product] = [loadOf(servers[0]), loadOf(servers[1])]
+  const [byHand, product] = [setPhone(servers[0], { users }), setPhone(servers[1], { users })]
   yield* peakOf("by hand", byHand, servers[0].pid)
   const peak = yield* peakOf("product", product, servers[1].pid)
   const rate = peak / 2

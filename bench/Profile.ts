@@ -7,7 +7,7 @@ import { Console, Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
 import * as Database from "./Database.ts"
-import { closedLoop, type Load, post } from "./Load.ts"
+import { closedLoop, setPhone } from "./Load.ts"
 import * as Product from "./Product.ts"
 import * as StandIn from "./StandIn.ts"
 
@@ -111,17 +111,7 @@ const program = Effect.gen(function*() {
       })
     }
   })
-  let [number, user] = [41_790_000_000, 0]
-  const load: Load = {
-    url,
-    next: () =>
-      post(
-        url,
-        `/v2/users/user-${user++ % users}/phone`,
-        { authorization: `Bearer ${token}` },
-        `{"phone":"+${++number}","${isSent ? "sendCode" : "returnCode"}":{}}`
-      )
-  }
+  const load = setPhone({ url, token }, { users, choice: isSent ? "sendCode" : "returnCode" })
   const run = async (calls: number) => {
     const received = isSent ? provider.expect(calls) : undefined
     const begin = performance.now()

@@ -6,7 +6,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Console, Effect } from "effect"
 import { availableParallelism } from "node:os"
 import * as Database from "./Database.ts"
-import { closedLoop, type Load, post } from "./Load.ts"
+import { closedLoop, type Load, setPhone } from "./Load.ts"
 import * as Processes from "./Processes.ts"
 import * as Product from "./Product.ts"
 import { median } from "./Rounds.ts"
@@ -16,20 +16,6 @@ const rounds = Number(process.env["ROUNDS"] ?? 7)
 const users = 1000
 const connections = 64
 const counts = [1, 2, 4] as const
-
-let numbers = 41_790_000_000
-
-/** Another number for any user each time, so that the servers meet at the same users. */
-const loadOf = (url: string, token: string): Load => ({
-  url,
-  next: () =>
-    post(
-      url,
-      `/v2/users/user-${Math.floor(Math.random() * users)}/phone`,
-      { authorization: `Bearer ${token}` },
-      `{"phone":"+${++numbers}","returnCode":{}}`
-    )
-})
 
 /** The rate of so many servers together, with as many connections and calls in all as one alone would have. */
 const rateOf = (loads: ReadonlyArray<Load>) =>
@@ -49,7 +35,8 @@ const program = Effect.gen(function*() {
     Math.max(...counts)
   )
   yield* Product.registerUsers(databaseUrl, users)
-  const loads = servers.map(({ url }) => loadOf(url, token))
+  const loads = // Any user each time, so that the servers meet at the same ones.
+    servers.map(({ url }) => setPhone({ url, token }, { users, order: "random" }))
   const rates = new Map(counts.map((count) => [count, [] as Array<number>]))
   // All are warm at first.
   let made = calls

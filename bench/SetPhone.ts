@@ -7,7 +7,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Console, Effect, Layer, type Redacted } from "effect"
 import * as Database from "./Database.ts"
 import * as HandWritten from "./HandWritten.ts"
-import { closedLoop, type Load, post, quantile } from "./Load.ts"
+import { closedLoop, quantile, setPhone } from "./Load.ts"
 import * as Processes from "./Processes.ts"
 import * as Product from "./Product.ts"
 import { median } from "./Rounds.ts"
@@ -16,21 +16,6 @@ const users = 10_000
 const rounds = 7
 /** As ratios of rates and of latencies, product to by hand. */
 const [leastRate, mostLatency] = [1.5, 1.3]
-
-let numbers = 41_790_000_000
-let user = 0
-
-/** Another number for another user each time. */
-const loadOf = (url: string, token: string | undefined): Load => ({
-  url,
-  next: () =>
-    post(
-      url,
-      `/v2/users/user-${user++ % users}/phone`,
-      token === undefined ? {} : { authorization: `Bearer ${token}` },
-      `{"phone":"+${++numbers}","returnCode":{}}`
-    )
-})
 
 /** What a database and its cluster have made durable so far. */
 const written = (url: Redacted.Redacted, events: string) =>
@@ -49,8 +34,8 @@ const program = Effect.gen(function*() {
   const baseline = yield* HandWritten.start(server, { database: "by_hand", users })
   const product = yield* Product.start(server, { database: "product", users })
   const sides = [
-    { name: "by hand", server: baseline, load: loadOf(baseline.url, undefined), events: "events" },
-    { name: "product", server: product, load: loadOf(product.url, product.token), events: "user_phone.events" }
+    { name: "by hand", server: baseline, load: setPhone({ url: baseline.url }, { users }), events: "events" },
+    { name: "product", server: product, load: setPhone(product, { users }), events: "user_phone.events" }
   ] as const
   for (const { load } of sides) yield* Effect.promise(() => closedLoop(load, { calls: 30000, connections: 64 }))
 

@@ -12,6 +12,7 @@ import { GetPhone, type GetPhoneAnswer, type PendingCodeStatus } from "../core/G
 import { RemovePhone } from "../core/RemovePhone.ts"
 import { ResendPhoneCode } from "../core/ResendPhoneCode.ts"
 import { SetPhone, type SetPhoneAnswer } from "../core/SetPhone.ts"
+import { TokenVerifier } from "../core/TokenVerifier.ts"
 import { UnlockPhoneVerification } from "../core/UnlockPhoneVerification.ts"
 import type { Details } from "../core/UserStore.ts"
 import { VerifyPhone } from "../core/VerifyPhone.ts"
@@ -29,12 +30,13 @@ interface WithChoice extends ForUser {
 }
 
 /**
- * Adds all operations to a router, for those who come through the gate.
+ * Adds all operations to a router, for those who have a token.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const register = Effect.fnUntraced(function*(router: HttpRouter.HttpRouter, gate: RpcUnary.Gate<Actor>) {
+export const register = Effect.fnUntraced(function*(router: HttpRouter.HttpRouter) {
+  const gate = RpcUnary.withToken(yield* TokenVerifier)
   const { setPhone } = yield* SetPhone
   const { verifyPhone } = yield* VerifyPhone
   const { resendPhoneCode } = yield* ResendPhoneCode

@@ -2,11 +2,8 @@
  * gRPC, gRPC-Web and Connect as routes: the same operations as the JSON endpoints, under the names of ZITADEL's user
  * service. Mount them beside `Routes.layer`, or alone.
  */
-import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
-import { TokenVerifier } from "../core/TokenVerifier.ts"
 import * as PhoneRpc from "./PhoneRpc.ts"
-import * as RpcUnary from "./RpcUnary.ts"
 
 /**
  * The routes of the operations.
@@ -14,6 +11,4 @@ import * as RpcUnary from "./RpcUnary.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layer = HttpRouter.use((router) =>
-  Effect.flatMap(TokenVerifier, (verifier) => PhoneRpc.register(router, RpcUnary.withToken(verifier)))
-)
+export const layer = HttpRouter.use(PhoneRpc.register)

@@ -34,7 +34,7 @@ const serve = (handler: Handler) => {
       return statusResponse(Status.wrongMethod, { allow: handler.allowedMethods.join(", ") })
     }
     const trailers = (yield* Trailers)(request)
-    const native = /^application\/grpc(?!-web)/i.test(request.headers["content-type"] ?? "")
+    const native = RpcProtocol.of(request.headers["content-type"] ?? "")?.native === true
     if (native && trailers === undefined) return statusResponse(Status.http2Needed)
 
     const answer = yield* ask(handler, {
