@@ -1,9 +1,11 @@
 /**
  * Commits that come at once share a transaction, and nothing else: what one meets is no business of the others.
  */
+import * as PgTypes from "@effect/sql-pg/PgTypes"
 import { assert, layer } from "@effect/vitest"
-import { DateTime, Deferred, Duration, Effect, Exit, Fiber, Redacted } from "effect"
-import { SqlClient } from "effect/sql"
+import { DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted } from "effect"
+import { SqlClient, Statement } from "effect/sql"
+import * as PgUserStore from "../../src/adapters/PgUserStore.ts"
 import type { UserPhone } from "../../src/core/UserPhone.ts"
 import { type Commit, UserStore } from "../../src/core/UserStore.ts"
 import { numberOf, register, settingNumber } from "../../src/testing/internal/Samples.ts"
@@ -201,6 +203,29 @@ layer(layerStores, { excludeTestServices: true, timeout: "60 seconds" })("commit
           phone && Redacted.value(phone.number),
           sequence === 2n ? Redacted.value(numberOf(1)) : undefined
         )
+      }
+    }))
+
+  it.effect("leave nothing of them in the statements that Effect remembers", () =>
+    Effect.gen(function*() {
+      const seen: Array<{ readonly used: number; readonly values: ReadonlyArray<ReadonlyArray<unknown>> }> = []
+      const remember: Statement.Transformer = (statement) => {
+        const [text, parameters] = statement.compile()
+        if (text.includes("commit_changes")) {
+          const values = parameters.filter(PgTypes.isParameter).map(({ value }) => value as ReadonlyArray<unknown>)
+          seen.push({ used: values.flat().length, values })
+        }
+        return Effect.succeed(statement)
+      }
+      const changes = yield* Effect.forEach(yield* registerMany(5), (user) => setting(user))
+      yield* commitAll(changes).pipe(
+        Effect.provide(Layer.fresh(PgUserStore.layer)),
+        Effect.provideService(Statement.CurrentTransformer, remember)
+      )
+      assert.isNotEmpty(seen)
+      for (const { used, values } of seen) {
+        assert.isAbove(used, 0)
+        assert.deepStrictEqual(values.flat(), [])
       }
     }))
 

@@ -34,6 +34,14 @@ export const parametersOf = <Row>(columns: Columns<Row>, rows: ReadonlyArray<Row
     Result.getOrThrow(PgTypes.array(rows.map((row) => of(row) ?? null), types[type]))
   )
 
+/**
+ * Takes away the values of parameters that have been used. Effect remembers the parameters of each statement in a weak map, and as
+ * V8 moves such a map when it grows, it keeps what is in it: a tenth of a kilobyte of each change, until a full collection.
+ */
+export const clear = (parameters: ReadonlyArray<PgTypes.Parameter>): void => {
+  for (const { value } of parameters) if (Array.isArray(value)) value.length = 0
+}
+
 /** The parameters of a function that takes these rows, each named after its column and what the rows are. */
 export const declared = (rows: string, columns: Columns<never>): string =>
   Object.entries(columns).map(([name, { type }]) => `p_${rows}_${name} ${type}[]`).join(", ")
