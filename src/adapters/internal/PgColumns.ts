@@ -35,8 +35,8 @@ export const parametersOf = <Row>(columns: Columns<Row>, rows: ReadonlyArray<Row
   )
 
 /**
- * Takes away the values of parameters that have been used. Effect remembers the parameters of each statement in a weak map, and as
- * V8 moves such a map when it grows, it keeps what is in it: a tenth of a kilobyte of each change, until a full collection.
+ * Takes away the values of parameters that have been used. Effect remembers the parameters of each statement in a weak map, and V8
+ * takes some of what is in it for alive until it is old: 0.1 KB of each change, until a full collection.
  */
 export const clear = (parameters: ReadonlyArray<PgTypes.Parameter>): void => {
   for (const { value } of parameters) if (Array.isArray(value)) value.length = 0
