@@ -30,11 +30,19 @@ import * as Development from "./Development.ts"
 import { exitCode, reported } from "./Failure.ts"
 import * as Settings from "./Settings.ts"
 
-// V8 would allocate among the old what outlived a collection while the server was cold. There it stays when it is dead, and what
-// it refers to stays with it: a part of every request, until a full collection. Measured in docs/performance.md.
-setFlagsFromString("--no-allocation-site-pretenuring")
-// What is left behind even so is taken away once it is a third of what lives, not several times that: once in 300,000 calls.
-setFlagsFromString("--heap-growing-percent=30")
+// Measured in docs/performance.md.
+for (
+  const flag of [
+    // V8 would allocate among the old what outlived a collection while the server was cold. There it stays when it is dead, and
+    // what it refers to stays with it: a part of every request, until a full collection.
+    "--no-allocation-site-pretenuring",
+    // What becomes old even so may be a third of what lives and as much as the young generation, not several times what lives.
+    "--heap-growing-percent=30",
+    // A full collection begins when a quarter of that room is used, or a third at the latest; V8 would begin soon after the last.
+    "--incremental-marking-soft-trigger=25",
+    "--incremental-marking-hard-trigger=35"
+  ]
+) setFlagsFromString(flag)
 
 const layerReadiness = Layer.effect(
   Health.Readiness,
