@@ -17,7 +17,9 @@ import { inSpan } from "../core/internal/Span.ts"
 import { type ClaimedMessage, type Delivery, Outbox, type Route, type Settlement } from "../core/Outbox.ts"
 import { UserId } from "../core/UserId.ts"
 import * as Batch from "./internal/Batch.ts"
+import { consuming } from "./internal/PgColumns.ts"
 import { bounded, mapped, orUnavailable, statementTimeout } from "./internal/PgFailure.ts"
+import { parametersFor, type Sent, settleSent } from "./internal/PgSettlements.ts"
 
 /**
  * @category layers
@@ -39,13 +41,18 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
           FROM user_phone.claim_due(${route}, ${now}, ${limit}, ${leaseMillis})`
     })
 
-    const settleSent = yield* Batch.make({
+    const settleTogether = yield* Batch.make({
       patience: statementTimeout,
-      keyOf: ({ userId }: Sent) => userId,
+      keyOf: ({ message }: Sent) => message.userId,
       ask: (messages) =>
-        sql<{ readonly settled: ReadonlyArray<boolean> }>`
-          SELECT user_phone.settle_sent(${`[${messages.map(({ json }) => json).join(",")}]`}::jsonb) AS settled`
-          .pipe(bounded, Effect.map(([row]) => row!.settled.map((settled) => Effect.succeed(settled))))
+        consuming(
+          () => parametersFor(messages),
+          (parameters) =>
+            sql.unsafe<{ readonly settled: ReadonlyArray<boolean> }>(settleSent, parameters).pipe(
+              bounded,
+              Effect.map(([row]) => row!.settled.map((settled) => Effect.succeed(settled)))
+            )
+        )
     })
 
     const dueAgain = (
@@ -103,7 +110,7 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
         inSpan("PgOutbox.claim")
       ),
       settle: Effect.fnUntraced(function*(message, settlement) {
-        if (settlement._tag === "Sent") return yield* mapped(settleSent(sentOf(message, settlement)))
+        if (settlement._tag === "Sent") return yield* mapped(settleTogether({ message, settlement }))
         const [row] = yield* orUnavailable(statementFor(message, settlement))
         return row?.settled ?? false
       }, inSpan("PgOutbox.settle")),
@@ -140,28 +147,6 @@ const ClaimedRow = Schema.Struct({
   attempts: Schema.Int,
   codeIsPending: Schema.Boolean,
   wrongGuesses: Schema.Int
-})
-
-/** A message that was handed over, as `settle_sent` takes it. */
-interface Sent {
-  readonly userId: UserId
-  readonly json: string
-}
-
-const sentOf = (
-  { leaseToken, messageId, userId }: ClaimedMessage,
-  { at, provider, reference, verificationId }: Extract<Settlement, { readonly _tag: "Sent" }>
-): Sent => ({
-  userId,
-  json: JSON.stringify({
-    message_id: messageId,
-    user_id: userId,
-    lease_token: leaseToken,
-    at: DateTime.formatIso(at),
-    provider,
-    reference,
-    verification_id: verificationId
-  })
 })
 
 const DeliveryRow = Schema.Struct({

@@ -14,7 +14,7 @@ import { OrganizationId, UserId } from "../core/UserId.ts"
 import { type Commit, type CommitResult, UserStore } from "../core/UserStore.ts"
 import * as Batch from "./internal/Batch.ts"
 import { parametersFor } from "./internal/PgChanges.ts"
-import { clear } from "./internal/PgColumns.ts"
+import { consuming } from "./internal/PgColumns.ts"
 import { commitChanges } from "./internal/PgCommitChanges.ts"
 import { bounded, mapped, orUnavailable, statementTimeout } from "./internal/PgFailure.ts"
 import { eventOf, EventRow, userColumns, userOf, type UserRow } from "./internal/PgRows.ts"
@@ -63,15 +63,14 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
     })
 
     const commitAll = (commits: ReadonlyArray<Commit>, { waits }: { readonly waits: boolean }) =>
-      Effect.suspend(() => {
-        const parameters = parametersFor(commits)
-        return sql.unsafe<{ readonly outcomes: ReadonlyArray<unknown> | null }>(commitChanges, [waits, ...parameters])
-          .pipe(
+      consuming(
+        () => parametersFor(commits),
+        (parameters) =>
+          sql.unsafe<{ readonly outcomes: ReadonlyArray<unknown> | null }>(commitChanges, [waits, ...parameters]).pipe(
             bounded,
-            Effect.map(([row]) => row!.outcomes),
-            Effect.ensuring(Effect.sync(() => clear(parameters)))
+            Effect.map(([row]) => row!.outcomes)
           )
-      })
+      )
 
     const alone = (commit: Commit) =>
       Effect.flatMap(

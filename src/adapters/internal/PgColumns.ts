@@ -3,6 +3,7 @@
  * PostgreSQL a fraction of what it takes to parse JSON.
  */
 import * as PgTypes from "@effect/sql-pg/PgTypes"
+import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 
 const { OID } = PgTypes
@@ -35,16 +36,28 @@ export const parametersOf = <Row>(columns: Columns<Row>, rows: ReadonlyArray<Row
   )
 
 /**
- * Takes away the values of parameters that have been used. Effect remembers the parameters of each statement in a weak map, and V8
- * takes some of what is in it for alive until it is old: 0.1 KB of each change, until a full collection.
+ * Runs a statement with parameters whose values are gone after it. Effect remembers the parameters of each statement in a weak map,
+ * and V8 takes some of what is in it for alive until it is old: 0.1 KB of each change, until a full collection.
  */
-export const clear = (parameters: ReadonlyArray<PgTypes.Parameter>): void => {
-  for (const { value } of parameters) if (Array.isArray(value)) value.length = 0
-}
+export const consuming = <A, E, R>(
+  parameters: () => ReadonlyArray<PgTypes.Parameter>,
+  run: (parameters: ReadonlyArray<PgTypes.Parameter>) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const made = parameters()
+    const clear = () => {
+      for (const { value } of made) if (Array.isArray(value)) value.length = 0
+    }
+    return Effect.ensuring(run(made), Effect.sync(clear))
+  })
 
 /** The parameters of a function that takes these rows, each named after its column and what the rows are. */
 export const declared = (rows: string, columns: Columns<never>): string =>
   Object.entries(columns).map(([name, { type }]) => `p_${rows}_${name} ${type}[]`).join(", ")
+
+/** The parameters in a statement that calls it. */
+export const placeholders = (count: number): string =>
+  Array.from({ length: count }, (_, index) => `$${index + 1}`).join(", ")
 
 /** In such a function, the rows as a table of this name, with the number of each row where a name for that is given. */
 export const unnested = (rows: string, columns: Columns<never>, as: string, number?: string): string => {

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import { columns } from "./PgChanges.ts"
-import { declared, unnested } from "./PgColumns.ts"
+import { declared, placeholders, unnested } from "./PgColumns.ts"
 
 /**
  * A plan is made once for each connection, and kept while tables grow, so it must not hang on how large the planner takes them
@@ -25,9 +25,7 @@ const parameters = Object.entries(columns).map(([rows, of]) => declared(rows, of
 
 /** The statement that calls it. */
 export const commitChanges = `SELECT user_phone.commit_changes(${
-  Array.from({ length: 1 + Object.values(columns).flatMap(Object.keys).length }, (_, index) => `$${index + 1}`).join(
-    ", "
-  )
+  placeholders(1 + Object.values(columns).flatMap(Object.keys).length)
 }) AS outcomes`
 
 /** The rows of a kind as a table of this name. */

@@ -3,7 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
+import { declared, unnested } from "./PgColumns.ts"
 import { byIndex, installCommitChanges } from "./PgCommitChanges.ts"
+import { columns as sent } from "./PgSettlements.ts"
 
 /** These change a message and its user's log together; all lock the user first. */
 const settleAndRemove = Effect.gen(function*() {
@@ -33,19 +35,18 @@ const settleAndRemove = Effect.gen(function*() {
 
   yield* sql`DROP FUNCTION IF EXISTS user_phone.settle_sent(uuid, uuid, timestamptz, text)`
   yield* sql`DROP FUNCTION IF EXISTS user_phone.settle_sent(uuid, uuid, timestamptz, text, text, text)`
-  yield* sql`CREATE OR REPLACE FUNCTION user_phone.settle_sent(p_messages jsonb) RETURNS jsonb LANGUAGE plpgsql
+  yield* sql`DROP FUNCTION IF EXISTS user_phone.settle_sent(jsonb)`
+  yield* sql`CREATE OR REPLACE FUNCTION user_phone.settle_sent(${sql.literal(declared("sent", sent))})
+  RETURNS boolean[] LANGUAGE plpgsql
   ${sql.literal(byIndex)}
   AS $settle$
   DECLARE
-    v_users text[] := ARRAY(SELECT m ->> 'user_id' FROM jsonb_array_elements(p_messages) AS m);
-    v_messages uuid[] := ARRAY(SELECT (m ->> 'message_id')::uuid FROM jsonb_array_elements(p_messages) AS m);
-    v_results jsonb;
+    v_results boolean[];
   BEGIN
-    PERFORM 1 FROM user_phone.users WHERE user_id = ANY (v_users) ORDER BY user_id FOR UPDATE;
+    PERFORM 1 FROM user_phone.users WHERE user_id = ANY (p_sent_user_id) ORDER BY user_id FOR UPDATE;
     WITH told AS MATERIALIZED (
-      SELECT * FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (
-        message_id uuid, lease_token uuid, at timestamptz, provider text, reference text, verification_id text
-      )) WITH ORDINALITY AS m (message_id, lease_token, at, provider, reference, verification_id, place)
+      SELECT message_id, lease_token, at, provider, reference, verification_id, place
+        FROM ${sql.literal(unnested("sent", sent, "m", "place"))}
     ), held AS MATERIALIZED (
       SELECT told.*, o.status, o.user_id, o.code_id FROM told
         JOIN LATERAL (SELECT * FROM user_phone.outbox WHERE message_id = told.message_id OFFSET 0) AS o
@@ -56,7 +57,7 @@ const settleAndRemove = Effect.gen(function*() {
         SET status = 'sent', sealed = NULL, lease_token = NULL, reason = NULL, provider = held.provider,
           reference = held.reference, settled_at = coalesce(o.settled_at, now())
         FROM held
-        WHERE o.message_id = held.message_id AND o.message_id = ANY (v_messages) AND o.lease_token = held.lease_token
+        WHERE o.message_id = held.message_id AND o.message_id = ANY (p_sent_message_id) AND o.lease_token = held.lease_token
           AND held.status IN ('queued', 'sent')
         RETURNING held.*
     ), logged AS (
@@ -67,7 +68,7 @@ const settleAndRemove = Effect.gen(function*() {
             THEN u.pending || jsonb_build_object('verificationId', s.verification_id) ELSE u.pending
           END
         FROM settled AS s
-        WHERE s.status = 'queued' AND u.user_id = s.user_id AND u.user_id = ANY (v_users) AND s.code_id IS NOT NULL
+        WHERE s.status = 'queued' AND u.user_id = s.user_id AND u.user_id = ANY (p_sent_user_id) AND s.code_id IS NOT NULL
           AND NOT u.removed
         RETURNING u.user_id, u.sequence, u.change_date, s.code_id, s.message_id, s.verification_id
     ), appended AS (
@@ -75,7 +76,7 @@ const settleAndRemove = Effect.gen(function*() {
         SELECT user_id, sequence, 'user.human.phone.code.sent', change_date, jsonb_strip_nulls(jsonb_build_object(
           'codeId', code_id, 'messageId', message_id, 'verificationId', verification_id)) FROM logged
     )
-    SELECT jsonb_agg(place IN (SELECT place FROM settled) ORDER BY place)
+    SELECT array_agg(place IN (SELECT place FROM settled) ORDER BY place)
       INTO v_results FROM told;
     RETURN v_results;
   END $settle$`
