@@ -24,7 +24,8 @@ export const decoder = <Fields extends Schema.Struct.Fields, A>(
 ) => {
   const decode = bytesDecoder(request, schema)
   return (httpRequest: HttpServerRequest.HttpServerRequest): Effect.Effect<A, InvalidArgument | Refused> => {
-    const type = httpRequest.headers["content-type"]
+    const { "content-encoding": encoding = "identity", "content-type": type } = httpRequest.headers
+    if (encoding.toLowerCase() !== "identity") return Effect.fail(new Refused({ status: Status.wrongContentEncoding }))
     return type === undefined || /^application\/json *(;|$)/i.test(type)
       ? Effect.flatMap(read(request, httpRequest), decode)
       : Effect.fail(new Refused({ status: Status.wrongContentType }))

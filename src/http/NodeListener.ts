@@ -50,7 +50,12 @@ export const make = (tls: Certificate | undefined) => {
   const http2 = makeHttp2(http1)
   const unsure = shareConnections(http1, tls === undefined ? "connection" : "secureConnection", http2.server)
   const answering = trackAnswers(http1)
-  http1.on("clientError", answerMalformed)
+  http1.on("clientError", (error: NodeJS.ErrnoException, socket: Net.Socket) => {
+    if (error.code === "ECONNRESET" || !socket.writable) socket.destroy()
+    else if (!answering.endAfterAnswer(socket)) answerMalformed(error, socket)
+  })
+  http1.on("checkExpectation", answerExpectation)
+  http1.on("connect", (_request, socket: Net.Socket) => socket.end(errorOver(405, 12, "Method Not Allowed")))
 
   /** Stops listening and ends each connection after its next answer; at the latest after `timeout`. */
   const drain = Effect.fnUntraced(function*(timeout: Duration.Input) {
@@ -99,6 +104,7 @@ const makeHttp2 = (http1: Http.Server) => {
       http1.emit(event, request, response)
     })
   }
+  server.on("checkExpectation", answerExpectation)
   return {
     server,
     announceEnd: () => {
@@ -222,23 +228,47 @@ const trackAnswers = (server: Http.Server) => {
       for (const { answer } of connections.values()) {
         if (answer !== undefined) answer.shouldKeepAlive = false
       }
+    },
+    /** Ends a connection with the answer to a request that has come whole, if it is still owed. */
+    endAfterAnswer: (socket: Net.Socket): boolean => {
+      const answer = connections.get(socket)?.answer
+      if (answer?.req.complete !== true) return false
+      answer.shouldKeepAlive = false
+      return true
     }
   }
 }
 
+/** What is expected is only to be told to go on, which Node does by itself. */
+const answerExpectation = (
+  { httpVersionMajor }: { readonly httpVersionMajor: number },
+  response: {
+    readonly writeHead: (status: number, headers: Record<string, string>) => unknown
+    readonly end: (body: string) => unknown
+  }
+): void => {
+  // The body may come all the same.
+  const close = httpVersionMajor === 1 ? { connection: "close" } : {}
+  response.writeHead(417, { "content-type": "application/json", ...close })
+  response.end(bodyOf(12, "the only expectation there is is 100-continue"))
+}
+
 /** What Node cannot parse as HTTP never reaches a route. */
 const answerMalformed = (error: NodeJS.ErrnoException, socket: Net.Socket): void => {
-  if (error.code === "ECONNRESET" || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const [status, reason, message] = error.code === "HPE_HEADER_OVERFLOW"
-    ? [431, "Request Header Fields Too Large", "the request's headers are too large"]
+  const [status, message] = error.code === "HPE_HEADER_OVERFLOW"
+    ? [431, "the request's headers are too large"] as const
     : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-    ? [408, "Request Timeout", "the request did not arrive in time"]
-    : [400, "Bad Request", "the request is not HTTP"]
-  const body = JSON.stringify({ code: 3, message })
-  socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
-  )
+    ? [408, "the request did not arrive in time"] as const
+    : [400, "the request is not HTTP"] as const
+  socket.end(errorOver(status, 3, message))
+}
+
+const bodyOf = (code: number, message: string): string => JSON.stringify({ code, message })
+
+/** An error as the last answer of a connection. */
+const errorOver = (status: number, code: number, message: string): string => {
+  const body = bodyOf(code, message)
+  return `HTTP/1.1 ${status} ${
+    Http.STATUS_CODES[status]
+  }\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
 }

@@ -13,7 +13,7 @@ import * as PhoneHandlers from "./PhoneHandlers.ts"
 
 /**
  * How the router has to be set up for these routes: a user id of 200 code points is up to 2,400 characters in a path, and
- * case and a last slash count, so that a rule of a proxy in front means what it says.
+ * case and every slash count, so that a rule of a proxy in front means what it says.
  *
  * @category options
  * @since 0.1.0
@@ -21,6 +21,7 @@ import * as PhoneHandlers from "./PhoneHandlers.ts"
 export const routerConfig = {
   maxParamLength: 16_384,
   caseSensitive: true,
+  ignoreDuplicateSlashes: false,
   ignoreTrailingSlash: false
 } as const
 

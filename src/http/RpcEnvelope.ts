@@ -4,7 +4,9 @@
  */
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf"
 import { Code, ConnectError } from "@connectrpc/connect"
+import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as Stream from "effect/Stream"
 import { InvalidArgument } from "../core/Errors.ts"
 import { Refused } from "./ErrorResponse.ts"
@@ -25,6 +27,17 @@ export interface Format {
   readonly gzip: boolean
   readonly limit: number
 }
+
+/**
+ * The longest message that is read, in bytes, also once it is decompressed.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export const longestMessage: Effect.Effect<number> = Effect.map(
+  HttpIncomingMessage.MaxBodySize,
+  (most) => Number(most ?? ByteSize.kibibytes(64))
+)
 
 /**
  * Takes the one message of a call out of its body.

@@ -50,6 +50,14 @@ export const deadlines: { readonly grpc: Deadline; readonly connect: Deadline } 
 export const longestDeadline = 0x7FFF_FFFF
 
 /**
+ * @category errors
+ * @since 0.1.0
+ */
+export const deadlineExceeded: Effect.Effect<never, ConnectError> = Effect.fail(
+  new ConnectError("the operation timed out", Code.DeadlineExceeded)
+)
+
+/**
  * One of the three, with its messages in protobuf or JSON.
  *
  * @category models
@@ -105,12 +113,14 @@ const errorTrailers = (error: ConnectError): Record<string, string> => ({
 })
 
 /**
- * A message as `grpc-message` carries it. Connect encodes more of it than gRPC asks for, which not every client takes back.
+ * A message as `grpc-message` carries it. Connect encodes more of it than gRPC asks for, which not every client takes back; but no
+ * header begins or ends with a space.
  *
  * @category conversions
  * @since 0.1.0
  */
-export const encodeMessage = (message: string): string => message.replace(/[^\x20-\x24\x26-\x7E]+/g, encodeURIComponent)
+export const encodeMessage = (message: string): string =>
+  message.replace(/^ +| +$|[^\x20-\x24\x26-\x7E]+/g, encodeURIComponent)
 
 const trailerFrame = (trailers: Readonly<Record<string, string>>): Bytes =>
   RpcEnvelope.frame(RpcEnvelope.trailerFlag, GrpcWeb.trailerSerialize(new Headers(trailers)))

@@ -1,7 +1,7 @@
 /**
  * Calls with streams of messages, which Connect serves. None of them needs a token.
  */
-import type { ConnectRouter } from "@connectrpc/connect"
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect"
 import * as Effect from "effect/Effect"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -26,6 +26,21 @@ export const mount = (router: HttpRouter.HttpRouter, { handlers }: ConnectRouter
     discard: true
   })
 
+/**
+ * The messages that a caller sends. One that cannot be read is the caller's fault; Connect would say it is this service's.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const messagesOf = <A>(messages: AsyncIterable<A>): Stream.Stream<A, unknown> =>
+  Stream.fromAsyncIterable(messages, (error) =>
+    error instanceof ConnectError && error.code === Code.Internal
+      ? new ConnectError(error.rawMessage, Code.InvalidArgument)
+      : error)
+
+/** How long a caller may be silent before the stream ends. Nobody needs a token to open one. */
+const silence = "10 seconds"
+
 const serve = (handler: Handler) => {
   const { href } = new URL(handler.requestPath, "http://localhost")
   return Effect.gen(function*() {
@@ -34,30 +49,37 @@ const serve = (handler: Handler) => {
       return statusResponse(Status.wrongMethod, { allow: handler.allowedMethods.join(", ") })
     }
     const trailers = (yield* Trailers)(request)
-    const native = RpcProtocol.of(request.headers["content-type"] ?? "")?.native === true
-    if (native && trailers === undefined) return statusResponse(Status.http2Needed)
-
+    const { headers, millis } = withoutLongDeadline(request.headers)
     const answer = yield* ask(handler, {
       // Where there are trailers, requests and answers can also flow at once.
       httpVersion: trailers === undefined ? "1.1" : "2.0",
       method: request.method,
       url: href,
-      header: headersOf(request.headers),
-      body: Stream.toAsyncIterable(request.stream)
+      header: headers,
+      body: Stream.toAsyncIterable(inTime(request.stream.pipe(Stream.timeout(silence)), millis))
     })
+    const native = RpcProtocol.of(request.headers["content-type"] ?? "")?.native === true
     return respond(answer, native ? trailers : undefined)
   })
 }
 
-/** What Connect is to see: no deadline longer than a timer waits. */
-const headersOf = (requestHeaders: HttpServerRequest.HttpServerRequest["headers"]): Headers => {
+/** What Connect is to see, which has no deadline longer than a timer waits; and the deadline, in milliseconds. */
+const withoutLongDeadline = (requestHeaders: HttpServerRequest.HttpServerRequest["headers"]) => {
   const headers = new Headers(requestHeaders)
+  let millis: number | undefined
   for (const { header, parse } of Object.values(RpcProtocol.deadlines)) {
     const { timeoutMs = 0 } = parse(headers.get(header), Infinity)
     if (timeoutMs > RpcProtocol.longestDeadline) headers.delete(header)
+    else if (headers.has(header)) millis = timeoutMs
   }
-  return headers
+  return { headers, millis }
 }
+
+/** What is read until the deadline, which Connect tells only to those who ask. */
+const inTime = <A, E, R>(stream: Stream.Stream<A, E, R>, millis: number | undefined) =>
+  millis === undefined
+    ? stream
+    : Stream.interruptWhen(stream, Effect.delay(RpcProtocol.deadlineExceeded, millis))
 
 /** Gives a request to Connect. When the client goes away, waits until the work has ended. */
 const ask = (handler: Handler, request: Omit<Parameters<Handler>[0], "signal">): Effect.Effect<Answer> =>
@@ -70,7 +92,7 @@ const ask = (handler: Handler, request: Omit<Parameters<Handler>[0], "signal">):
 const respond = ({ body, header, status, trailer }: Answer, sendTrailers: ReturnType<typeof Trailers.Service>) =>
   body === undefined
     // Where Connect has a status only.
-    ? statusResponse(status === 415 ? Status.wrongRpcContentType : Status.http2Needed)
+    ? statusResponse(status === 415 ? Status.wrongRpcContentType : Status.http2NeededByStreams)
     : HttpServerResponse.stream(
       Stream.fromAsyncIterable(body, (error) => error).pipe(
         Stream.orDie,

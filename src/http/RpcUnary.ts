@@ -12,12 +12,10 @@ import {
   toJsonString
 } from "@bufbuild/protobuf"
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt"
-import { Code, ConnectError } from "@connectrpc/connect"
-import * as ByteSize from "effect/ByteSize"
+import { ConnectError } from "@connectrpc/connect"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Headers from "effect/http/Headers"
-import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Actor } from "../core/Actor.ts"
@@ -121,7 +119,7 @@ export const serve = <I extends DescMessage, O extends DescMessage, R>(
       protocol,
       query === undefined ? request.headers[protocol.encodingHeader] : query.compression
     )
-    const limit = Number((yield* HttpIncomingMessage.MaxBodySize) ?? ByteSize.kibibytes(64))
+    const limit = yield* RpcEnvelope.longestMessage
     const body = yield* query?.body ?? JsonBody.read(input.name, request)
     const { framed, json } = protocol
     const { headers, message } = yield* operation(yield* unwrap(body, { framed, json, gzip, limit }), request.headers)
@@ -160,13 +158,11 @@ export const serve = <I extends DescMessage, O extends DescMessage, R>(
 
 const utf8 = new TextEncoder()
 
-const deadlineExceeded = Effect.fail(new ConnectError("the operation timed out", Code.DeadlineExceeded))
-
 /** Ends the call with its deadline. One that has passed says nothing but that, whoever calls. */
 const inTime = <A, E>(call: Effect.Effect<A, E>, millis: number | undefined): Effect.Effect<A, E | ConnectError> => {
   if (millis === undefined || millis > RpcProtocol.longestDeadline) return call
-  if (millis <= 0) return deadlineExceeded
-  return Effect.timeoutOrElse(call, { duration: millis, orElse: () => deadlineExceeded })
+  if (millis <= 0) return RpcProtocol.deadlineExceeded
+  return Effect.timeoutOrElse(call, { duration: millis, orElse: () => RpcProtocol.deadlineExceeded })
 }
 
 /** What went wrong, as Connect knows errors. A client who has gone gets no answer. */

@@ -189,12 +189,26 @@ export const bodyTooLarge = refused(413, 8, "the request body is larger than thi
 export const wrongContentType = refused(415, 3, "the content type must be application/json")
 
 /**
+ * @category constants
+ * @since 0.1.0
+ */
+export const wrongContentEncoding = refused(415, 3, "the body must not be compressed")
+
+/**
  * Native gRPC where there are no trailers.
  *
  * @category constants
  * @since 0.1.0
  */
 export const http2Needed = refused(505, 12, "gRPC needs HTTP/2; gRPC-Web and Connect do not")
+
+/**
+ * A stream both ways over HTTP/1.1, by any protocol.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const http2NeededByStreams = refused(505, 12, "a stream of messages both ways needs HTTP/2")
 
 /**
  * No protocol for calls has this content type.

@@ -202,6 +202,17 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
       }))
   }
 
+  it.effect("answers 415 to a body that is compressed", () =>
+    Effect.gen(function*() {
+      for (const encoding of ["gzip", "br", "identity, gzip"]) {
+        const response = yield* setPhone(json(good), { "content-encoding": encoding })
+        assert.deepStrictEqual(response.body, { code: 3, message: "the body must not be compressed" })
+        assert.strictEqual(response.status, 415)
+        assert.strictEqual(response.events, 0)
+      }
+      assert.strictEqual((yield* setPhone(json(good), { "content-encoding": "Identity" })).status, 200)
+    }))
+
   const tooLarge = { code: 8, message: "the request body is larger than this service reads" }
   for (const [name, headers] of [["with its length", {}], ["in chunks", { "transfer-encoding": "chunked" }]] as const) {
     it.effect(`answers 413 to a body of 10 MB ${name}`, () =>
@@ -242,7 +253,9 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
     "/",
     "/v2",
     "/v2/users",
-    "/v2/users//phone",
+    "//v2/users/ada/phone",
+    "/v2//users/ada/phone",
+    "/v2/users/ada//phone",
     "/v2/users/a/b/phone",
     "/v2/users/ada/phone/",
     "/V2/users/ada/phone",
@@ -260,6 +273,16 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
         }
       }))
   }
+
+  it.effect("answers 400 to an id that is empty, once it knows who asks", () =>
+    Effect.gen(function*() {
+      const path = "/v2/users//phone"
+      assert.strictEqual((yield* send({ path })).status, 401)
+      const headers = { authorization: `Bearer ${yield* token}`, "content-type": "application/json" }
+      const { status, text } = yield* send({ path, headers, body: json(good) })
+      assert.strictEqual(status, 400)
+      assert.deepStrictEqual(JSON.parse(text).details[0].fieldViolations[0].field, "userId")
+    }))
 
   it.effect("answers 405 with the methods that there are", () =>
     Effect.gen(function*() {
@@ -311,18 +334,21 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
       }
     }))
 
+  /** All that comes back on a connection on which this was sent, until the server closes it. */
+  const raw = Effect.fnUntraced(function*(text: string) {
+    const { url } = yield* TestServer.TestServer
+    const { hostname, port } = new URL(url)
+    return yield* Effect.callback<string>((resume) => {
+      let answer = ""
+      const socket = connect(Number(port), hostname, () => socket.write(text))
+      socket.on("data", (chunk) => (answer += chunk.toString()))
+      socket.on("error", () => {})
+      socket.on("close", () => resume(Effect.succeed(answer)))
+    })
+  })
+
   it.effect("answers what is no HTTP in the same error shape", () =>
     Effect.gen(function*() {
-      const { url } = yield* TestServer.TestServer
-      const { hostname, port } = new URL(url)
-      const raw = (text: string) =>
-        Effect.callback<string>((resume) => {
-          let answer = ""
-          const socket = connect(Number(port), hostname, () => socket.write(text))
-          socket.on("data", (chunk) => (answer += chunk.toString()))
-          socket.on("error", () => {})
-          socket.on("close", () => resume(Effect.succeed(answer)))
-        })
       assert.match(
         yield* raw("GARBAGE\r\n\r\n"),
         /^HTTP\/1\.1 400 .*\r\n\r\n\{"code":3,"message":"the request is not HTTP"\}$/s
@@ -331,6 +357,35 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
         yield* raw(`GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`),
         /^HTTP\/1\.1 431 .*\{"code":3,"message":"the request's headers are too large"\}$/s
       )
+      assert.match(
+        yield* raw("GET /livez HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n"),
+        /^HTTP\/1\.1 417 .*\{"code":12,"message":"the only expectation there is is 100-continue"\}/s
+      )
+      assert.match(
+        yield* raw("CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n"),
+        /^HTTP\/1\.1 405 .*\{"code":12,"message":"Method Not Allowed"\}$/s
+      )
+    }))
+
+  it.effect("answers a request that came whole, whatever follows it, and then closes the connection", () =>
+    Effect.gen(function*() {
+      const request = (body: string, length: number) =>
+        Effect.gen(function*() {
+          const userId = yield* newUser
+          const bearer = `authorization: Bearer ${yield* token}\r\ncontent-type: application/json\r\n`
+          const head = `POST /v2/users/${userId}/phone HTTP/1.1\r\nhost: x\r\n${bearer}`
+          return yield* raw(`${head}content-length: ${length}\r\n\r\n${body}`)
+        })
+      const body = json(good)
+      for (const rest of ["}", "\r\n}", "GARBAGE\r\n\r\n"]) {
+        const answer = yield* request(`${body}${rest}`, body.length)
+        assert.match(answer, /^HTTP\/1\.1 200 .*"sequence":"2"/s)
+        assert.match(answer, /connection: close/i)
+        assert.lengthOf(answer.match(/HTTP\/1\.1/g)!, 1)
+      }
+      // Of one that can never be whole nobody waits for an answer.
+      const chunked = yield* raw("POST /livez HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")
+      assert.match(chunked, /HTTP\/1\.1 40\d /)
     }))
 
   it.effect("repeats an answer under an idempotency key, says so, and leaves the code out", () =>

@@ -1,7 +1,7 @@
 /** gRPC's standard services, by gRPC's own client: health says what `/readyz` says, reflection what there is to call. */
 import { assert, layer } from "@effect/vitest"
 import * as Grpc from "@grpc/grpc-js"
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { HttpServer } from "effect/http"
 import type { IncomingHttpHeaders } from "node:http2"
 import { Errors } from "../../src/core/index.ts"
@@ -149,6 +149,92 @@ layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's
       const codes = answers.map(({ errorResponse }) => errorResponse?.errorCode)
       assert.deepStrictEqual(codes, [5, 5, 5, 3, undefined])
       assert.strictEqual(answers[4].allExtensionNumbersResponse.baseTypeName, "zitadel.user.v2.SetPhoneRequest")
+    }))
+
+  /** What a bare stream of reflection comes to that sends these bytes, and ends if it is to. */
+  const bare = Effect.fnUntraced(function*(
+    bytes: Uint8Array | undefined,
+    { end = true, headers = {} }: { readonly end?: boolean; readonly headers?: Record<string, string> } = {}
+  ) {
+    const session = yield* sessionTo(yield* url)
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+      "content-type": "application/grpc",
+      te: "trailers",
+      ...headers
+    })
+    const trailers = new Promise<IncomingHttpHeaders>((resolve, fail) =>
+      stream.once("trailers", resolve).once("error", fail)
+    )
+    stream.resume()
+    if (bytes !== undefined) stream.write(bytes)
+    if (end) stream.end()
+    const { "grpc-message": message, "grpc-status": status } = yield* Effect.promise(() => trailers)
+    return { status, message }
+  })
+
+  const frame = (...bytes: ReadonlyArray<number>) => Buffer.from([0, 0, 0, 0, bytes.length, ...bytes])
+
+  it.effect("what a stream cannot read is the caller's fault", () =>
+    Effect.gen(function*() {
+      for (const bytes of [frame(0x09), frame(0x22, 0x01, 0xFF), frame(...Array.from({ length: 200 }, () => 0x0B))]) {
+        assert.strictEqual((yield* bare(bytes)).status, "3")
+      }
+      const compressed = Buffer.from([1, 0, 0, 0, 2, 0x3A, 0])
+      assert.strictEqual((yield* bare(compressed)).status, "3")
+      assert.deepStrictEqual(yield* bare(compressed, { headers: { "grpc-encoding": "gzip" } }), {
+        status: "12",
+        message: "unknown compression \"gzip\": supported encodings are%20"
+      })
+      // What can be read is read.
+      assert.strictEqual((yield* bare(frame(0x3A, 0))).status, "0")
+    }))
+
+  it.effect("a stream reads no message that is longer than those of calls, and does not wait for it", () =>
+    Effect.gen(function*() {
+      const tooLong = yield* bare(Buffer.from([0, 0, 1, 0, 1, 0x3A]), { end: false })
+      assert.strictEqual(tooLong.status, "8")
+      // A name of as much as there may be, and the four bytes before it.
+      const longest = Buffer.alloc(64 * 1024 - 4, "a")
+      const most = Buffer.concat([Buffer.from([0, 0, 1, 0, 0, 0x1A, 0xFC, 0xFF, 0x03]), longest])
+      assert.strictEqual((yield* bare(most)).status, "0")
+    }))
+
+  it.effect("a stream ends with its deadline", () =>
+    Effect.gen(function*() {
+      for (const [deadline, bytes] of [["0S", undefined], ["200m", undefined], ["200m", frame(0x3A, 0)]] as const) {
+        const { status } = yield* bare(bytes, { end: false, headers: { "grpc-timeout": deadline } })
+        assert.strictEqual(status, "4", deadline)
+      }
+      const inTime = yield* bare(frame(0x3A, 0), { headers: { "grpc-timeout": "5S" } })
+      assert.strictEqual(inTime.status, "0")
+    }))
+
+  it.effect("a stream ends when its caller is silent for ten seconds", () =>
+    Effect.gen(function*() {
+      const [took, { status }] = yield* Effect.timed(bare(frame(0x3A, 0), { end: false }))
+      assert.strictEqual(status, "0")
+      assert.isAbove(Duration.toSeconds(took), 9)
+      assert.isBelow(Duration.toSeconds(took), 20)
+    }))
+
+  it.effect("a stream both ways is not for HTTP/1.1, whatever its protocol", () =>
+    Effect.gen(function*() {
+      const base = yield* url
+      for (const type of ["application/grpc", "application/grpc-web", "application/connect+proto"]) {
+        const response = yield* Effect.promise(() =>
+          fetch(`${base}/grpc.reflection.v1.ServerReflection/ServerReflectionInfo`, {
+            method: "POST",
+            headers: { "content-type": type }
+          })
+        )
+        assert.strictEqual(response.status, 505)
+        assert.deepStrictEqual(yield* Effect.promise(() => response.json()), {
+          code: 12,
+          message: "a stream of messages both ways needs HTTP/2"
+        })
+      }
     }))
 
   it.effect("a stream keeps no deadline that is longer than a timer, and its errors read as they were written", () =>
