@@ -25,7 +25,7 @@ const sourceOf = (...files: ReadonlyArray<string>) =>
   files.map((file) => readFileSync(join(root, `src/adapters/${file}.ts`), "utf8")).join("\n")
 
 const isClass = ([, word]: ReadonlyArray<string | undefined>) =>
-  /^(Transient|Throttled|Permanent|OptedOut|AccountRefused|right|wrong|expired|spent)$/.test(word!)
+  /^(Transient|Throttled|Permanent|OptedOut|AccountRefused|DestinationRefused|right|wrong|expired|spent)$/.test(word!)
 
 describe("docs/sms-providers.md", () => {
   for (

@@ -79,6 +79,7 @@ export const make = (
     switch (outcome) {
       case "sent":
       case "Permanent":
+      case "DestinationRefused":
       case "OptedOut":
         return breaker.succeed(attempt) ? yield* Effect.logInfo(`SMS provider ${name} takes messages again`) : undefined
       case "Transient":
@@ -135,7 +136,7 @@ export const make = (
       met.push(result.failure)
       if (isFinal(result.failure)) break
     }
-    return yield* (met.length === 0 ? pausedUntilReady(yield* DateTime.now) : lastOf(met))
+    return yield* (met.length === 0 ? pausedUntilReady(yield* DateTime.now) : lastOf(met, met.length < guarded.length))
   })
 
   const pausedUntilReady = (now: DateTime.Utc): SmsNotSent => {
@@ -161,8 +162,17 @@ export const layer = (
 /** Whether no other provider could do better. */
 const isFinal = ({ reason }: SmsNotSent): boolean => reason._tag === "Permanent" || reason._tag === "OptedOut"
 
-/** What is told when several have failed: what the last one said that failed; and to wait, if all of them asked for that. */
-const lastOf = (met: ReadonlyArray<SmsNotSent>): SmsNotSent => {
+/**
+ * What is told when several have failed: what the last one said that failed; and to wait, if all of them asked for that. Who does
+ * not reach the destination counts only where nobody is left who may, now or later.
+ */
+const lastOf = (all: ReadonlyArray<SmsNotSent>, isOneLeft: boolean): SmsNotSent => {
+  const met = all.filter(({ reason }) => reason._tag !== "DestinationRefused")
+  if (met.length === 0) {
+    return isOneLeft
+      ? new SmsNotSent({ reason: new Transient({ cause: "who may reach it is not tried now" }) })
+      : all.at(-1)!
+  }
   const waits = met.flatMap(({ reason }) => {
     if (reason._tag === "Throttled") return [reason.retryAfter ?? shortPause]
     return reason._tag === "Transient" && reason.retryAfter !== undefined ? [reason.retryAfter] : []

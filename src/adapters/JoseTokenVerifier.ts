@@ -33,15 +33,16 @@ export interface TokenOptions {
 }
 
 /**
- * Tokens signed by an issuer whose public keys are at `jwksUrl`. Keys are cached, and fetched again when a token names one
- * that is not known. A token that was found good is taken for good for a minute, unless it expires before.
+ * Tokens signed by an issuer whose public keys are at `jwksUrl`. Keys are cached for ten minutes, so that a short outage of the
+ * issuer is none here, and fetched again when a token names one that is not known. A token that was found good is taken for good for a
+ * minute, unless it expires before.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerJwks = (options: TokenOptions & { readonly jwksUrl: URL }): Layer.Layer<TokenVerifier> =>
   Layer.sync(TokenVerifier, () => {
-    const keys = createRemoteJWKSet(options.jwksUrl, { timeoutDuration: 5000 })
+    const keys = createRemoteJWKSet(options.jwksUrl, { timeoutDuration: 5000, cacheMaxAge: 600_000 })
     return make(options, (token, checks) => jwtVerify(token, keys, { ...checks, algorithms: asymmetric }))
   })
 
@@ -107,7 +108,7 @@ const make = (
   }
 }
 
-/** How long a good token is not looked at again, in milliseconds: so late a key that was withdrawn is missed at most. */
+/** How long a good token is not looked at again, in milliseconds. A key that was withdrawn is missed so much later than its cache. */
 const memory = 60_000
 
 /** How many tokens a process remembers, and up to which length: a few megabytes of them. */

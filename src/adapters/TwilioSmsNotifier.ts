@@ -148,19 +148,19 @@ const refusals: Readonly<Record<number, Refusal>> = {
   21214: "Permanent", // the recipient's number cannot be reached
   21265: "Permanent", // the recipient is a short code
   21266: "Permanent", // recipient and sender are the same
-  21408: "Permanent", // the account does not send to this region
+  21408: "DestinationRefused", // the account does not send to this region
   21601: "AccountRefused", // the sender cannot send SMS
   21603: "AccountRefused", // there is no sender
-  21606: "AccountRefused", // the sender is not the account's, or not for this destination
-  21608: "Permanent", // a trial account sends to numbers only that it has verified
+  21606: "DestinationRefused", // the sender is not the account's, or not for this destination
+  21608: "DestinationRefused", // a trial account sends to numbers only that it has verified
   21609: "AccountRefused", // the callback URL is not valid
   21610: "OptedOut", // the recipient has answered STOP to this sender
   21611: "Throttled", // the sender's queue is full
-  21612: "Permanent", // this recipient cannot be reached from this sender
+  21612: "DestinationRefused", // this recipient cannot be reached from this sender
   21614: "Permanent", // the recipient's number is not a mobile one
   21617: "Permanent", // the text is too long
   21635: "Permanent", // the recipient's number is a landline
-  21659: "AccountRefused", // the sender is not one of Twilio's
+  21659: "DestinationRefused", // the sender is not one of Twilio's, or not for this destination
   21660: "AccountRefused", // the sender is another account's
   21661: "AccountRefused", // the sender cannot send SMS
   21701: "AccountRefused", // there is no such Messaging Service

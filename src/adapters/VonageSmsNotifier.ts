@@ -146,11 +146,11 @@ const refusals: Readonly<Record<string, Refusal>> = {
   12: "Permanent", // the text is too long
   13: "Transient", // a connection within Vonage failed
   14: "AccountRefused", // the account wants signed requests
-  15: "AccountRefused", // the sender is not allowed
+  15: "DestinationRefused", // the sender is not allowed for this destination
   19: "AccountRefused", // the account lacks a feature
   22: "Permanent", // the network code is not valid
   23: "AccountRefused", // the callback URL is not valid
-  29: "Permanent", // a trial account sends to listed numbers only
+  29: "DestinationRefused", // a trial account sends to listed numbers only
   32: "AccountRefused", // the account wants signed requests, without the API secret
   33: "Permanent" // the number is no longer in use
 }

@@ -205,11 +205,19 @@ const refusals = {
   opted_out: "OptedOut",
   throttled: "Throttled",
   transient: "Transient",
-  account_refused: "AccountRefused"
+  account_refused: "AccountRefused",
+  destination_refused: "DestinationRefused"
 } as const
 
 const decodeRefused = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({
-  error: Schema.Literals(["permanent", "opted_out", "throttled", "transient", "account_refused"])
+  error: Schema.Literals([
+    "permanent",
+    "opted_out",
+    "throttled",
+    "transient",
+    "account_refused",
+    "destination_refused"
+  ])
 })))
 
 const decodeCode = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ code: Code })))
@@ -229,8 +237,5 @@ const codeIn = (body: string): string | undefined => Option.getOrUndefined(decod
 const refusalOf = ({ body, retryAfter, status }: Answer) => {
   const said = Option.getOrUndefined(decodeRefused(body))?.error
   const code = codeIn(body) ?? `HTTP ${status}`
-  return notSent(said === undefined ? ofWebhookStatus(status) : refusals[said], code, retryAfter)
+  return notSent(said === undefined ? ofStatus(status) : refusals[said], code, retryAfter)
 }
-
-/** 403, 404 and 410 say that nothing is taken at this address, whatever the message. */
-const ofWebhookStatus = (status: number) => [403, 404, 410].includes(status) ? "AccountRefused" : ofStatus(status)

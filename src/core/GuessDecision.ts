@@ -133,6 +133,22 @@ export const decideOutcome = (
   })
 }
 
+/**
+ * A provider that gave no answer to an attempt has told nobody anything, so the attempt no longer counts.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
+export const decideUnanswered = (
+  user: UserPhone,
+  { charges, events: [{ at: attemptedAt }] }: Decision,
+  codeId: string,
+  now: DateTime.Utc
+): Decision => ({
+  ...record(user, [{ type: "user.human.phone.verification.unanswered", codeId, attemptedAt }], now),
+  charges: Charges.refunded(charges)
+})
+
 const isLive = ({ expiresAt }: { readonly expiresAt: DateTime.Utc }, now: DateTime.Utc): boolean =>
   DateTime.isGreaterThan(expiresAt, now)
 

@@ -34,7 +34,7 @@ export interface SmsDeliveryOptions {
   readonly concurrency?: number | undefined
   /** How long a message is this worker's; 60 seconds by default. A hand-over is given up after half of it. */
   readonly lease?: Duration.Input | undefined
-  /** How often a message is tried before it is dead; 16 by default, which takes longer than a code lives. */
+  /** How often a message is tried before it is dead; by default as often as fits in its life, in the end about once a minute. */
   readonly maxAttempts?: number | undefined
   /** How long a shutdown waits for the messages in hand before it gives them back; 10 seconds by default. */
   readonly shutdownTimeout?: Duration.Input | undefined
@@ -150,7 +150,7 @@ const longestPause = Duration.seconds(5)
 
 const defaultConcurrency = 32
 
-const makeHandOver = ({ lease = "60 seconds", maxAttempts = 16 }: SmsDeliveryOptions) =>
+const makeHandOver = ({ lease = "60 seconds", maxAttempts = Infinity }: SmsDeliveryOptions) =>
   HandOver.make({ lease: Duration.fromInputUnsafe(lease), maxAttempts })
 
 /** Runs an effect whenever messages are told to have come. Where they cannot be told, they are found by looking. */

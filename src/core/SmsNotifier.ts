@@ -41,6 +41,15 @@ export class AccountRefused extends Schema.TaggedClass<AccountRefused>()("Accoun
   code: Schema.String
 }) {}
 
+/**
+ * The account, or its sender, does not reach this destination: a region that is not switched on, a sender that is not for it.
+ * Another provider may; and it says nothing of other messages, since anyone may set a number that is not reached.
+ */
+export class DestinationRefused extends Schema.TaggedClass<DestinationRefused>()("DestinationRefused", {
+  /** The provider's error code or a word for it; never the number or the text. */
+  code: Schema.String
+}) {}
+
 /** Nobody takes messages now, and nobody was asked: the attempt does not count. */
 export class Paused extends Schema.TaggedClass<Paused>()("Paused", {
   /** When it makes sense to ask again. */
@@ -54,7 +63,7 @@ export class Paused extends Schema.TaggedClass<Paused>()("Paused", {
  * @since 0.1.0
  */
 export class SmsNotSent extends Schema.TaggedError<SmsNotSent>()("SmsNotSent", {
-  reason: Schema.Union([Transient, Throttled, Permanent, OptedOut, AccountRefused, Paused])
+  reason: Schema.Union([Transient, Throttled, Permanent, OptedOut, AccountRefused, DestinationRefused, Paused])
 }) {
   override get message() {
     return `SMS not sent: ${this.reason._tag}`

@@ -84,7 +84,7 @@ export interface UserPhone {
 }
 
 /**
- * What can happen to a phone, by the wire's event types; `verification.attempted` and `.unlocked`, and what becomes of a code
+ * What can happen to a phone, by the wire's event types; `verification.attempted`, `.unanswered` and `.unlocked`, and what becomes of a code
  * after it was sent, are additions.
  *
  * @category models
@@ -109,6 +109,13 @@ export const PhoneChange = Schema.Union([
     codeId: Schema.String,
     /** Whether the guess was counted before, as an attempt. */
     attempted: Schema.optionalKey(Schema.Literal(true))
+  }),
+  /** The provider gave no answer to an attempt, which no longer counts: nobody has learnt anything from it. */
+  Schema.Struct({
+    type: Schema.tag("user.human.phone.verification.unanswered"),
+    codeId: Schema.String,
+    /** When the attempt was recorded. */
+    attemptedAt: Schema.DateTimeUtc
   }),
   Schema.Struct({ type: Schema.tag("user.human.phone.verification.unlocked") }),
   Schema.Struct({
@@ -201,6 +208,8 @@ const effectOf = (user: UserPhone, { at, change }: UserPhoneEvent): Partial<User
       return counted(user, at)
     case "user.human.phone.verification.failed":
       return change.attempted === true ? {} : counted(user, at)
+    case "user.human.phone.verification.unanswered":
+      return uncounted(user, change)
     case "user.human.phone.verification.unlocked":
       return { guesses: { ...user.guesses, wrongInARow: 0 } }
     case "user.human.phone.code.added":
@@ -224,6 +233,20 @@ const counted = ({ guesses, pending }: UserPhone, at: DateTime.Utc): Partial<Use
   guesses: {
     wrongInARow: guesses.wrongInARow + 1,
     wrongAt: [at, ...guesses.wrongAt].slice(0, rememberedGuesses)
+  }
+})
+
+/** One wrong guess less, of the user, and on the pending code if it is still the same. */
+const uncounted = (
+  { guesses, pending }: UserPhone,
+  { attemptedAt, codeId }: { readonly attemptedAt: DateTime.Utc; readonly codeId: string }
+): Partial<UserPhone> => ({
+  pending: pending?._tag === "ProviderCode" && pending.codeId === codeId
+    ? { ...pending, wrongGuesses: Math.max(0, pending.wrongGuesses - 1) }
+    : pending,
+  guesses: {
+    wrongInARow: Math.max(0, guesses.wrongInARow - 1),
+    wrongAt: without(guesses.wrongAt, attemptedAt)
   }
 })
 

@@ -24,7 +24,8 @@ export type CheckOutcome = "right" | "wrong" | "expired" | "spent"
  *
  * - `start` makes a code and sends it, and answers the provider's own id of that. Started again for the same number, it may
  *   send the same code again under the same id.
- * - `check` answers `right` once at most.
+ * - `check` answers `right` once at most, and bounds itself in time: nothing interrupts it, since what it answers could not be asked for
+ *   again.
  *
  * @category models
  * @since 0.1.0

@@ -8,6 +8,7 @@
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { Access } from "./Access.ts"
@@ -25,7 +26,14 @@ import {
   type UserNotInitialized,
   type VerificationOff
 } from "./Errors.ts"
-import { codesToCompare, codeToAskAbout, decideAttempt, decideGuess, decideOutcome } from "./GuessDecision.ts"
+import {
+  codesToCompare,
+  codeToAskAbout,
+  decideAttempt,
+  decideGuess,
+  decideOutcome,
+  decideUnanswered
+} from "./GuessDecision.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
 import { inSpan } from "./internal/Span.ts"
@@ -126,16 +134,30 @@ const make = Effect.gen(function*() {
     return yield* new InvalidCode({ reason: outcome === "spent" ? "CODE_SPENT" : "CODE_EXPIRED", guessesLeft: 0 })
   })
 
+  /** What was counted for nothing. Where that cannot be recorded, it stays counted. */
+  const takeBack = (userId: UserId, { codeId, decision }: Attempt) =>
+    Effect.ignore(
+      phone.onUser(
+        userId,
+        "SelfOrWriter",
+        ({ user }) => Effect.flatMap(DateTime.now, (now) => phone.append(decideUnanswered(user, decision, codeId, now)))
+      )
+    )
+
   // A provider says once that a guess is right: a caller who has gone by then must not make that be lost.
   const ask = (userId: UserId, guess: Redacted.Redacted, attempted: Attempt) =>
-    Effect.uninterruptibleMask((restore) => {
+    Effect.uninterruptible(Effect.suspend(() => {
       const { number: recipient, provider, verificationId } = attempted
-      return restore(provider.check({ verificationId, recipient, guess })).pipe(
+      // In a fiber of its own, what bounds it in time can still interrupt it.
+      return Effect.interruptible(provider.check({ verificationId, recipient, guess })).pipe(
+        Effect.forkDetach,
+        Effect.flatMap(Fiber.join),
+        Effect.tapError(() => takeBack(userId, attempted)),
         Effect.flatMap((outcome) =>
           phone.onUser(userId, "SelfOrWriter", ({ user }) => settleAttempt(user, attempted, outcome))
         )
       )
-    })
+    }))
 
   const look = Effect.fnUntraced(function*(user: UserPhone, guess: Redacted.Redacted) {
     const now = yield* DateTime.now

@@ -8,6 +8,7 @@ import { record } from "../fixtures/Telemetry.ts"
 
 const {
   AccountRefused,
+  DestinationRefused,
   OptedOut,
   Paused,
   Permanent,
@@ -98,6 +99,7 @@ describe("failover", () => {
           new Transient({ cause: "HTTP 500" }),
           new Throttled({}),
           new AccountRefused({ code: "20003" }),
+          new DestinationRefused({ code: "21408" }),
           new Paused({ until: DateTime.makeUnsafe(1000) })
         ]
       ) {
@@ -129,6 +131,37 @@ describe("failover", () => {
       played[1]!.send = failing(new OptedOut({}))
       assert.instanceOf(yield* send(), OptedOut)
       assert.deepStrictEqual(asked, ["a", "b"])
+    }))
+
+  it.effect("takes a destination for refused only where nobody is left who may reach it, now or later", () =>
+    Effect.gen(function*() {
+      const { asked, played, send } = play(2)
+      played[0].send = failing(new DestinationRefused({ code: "21408" }))
+      played[1]!.send = failing(new DestinationRefused({ code: "15" }))
+      const refused = yield* send()
+      assert.deepStrictEqual(refused, new DestinationRefused({ code: "15" }))
+      // Who may have reached it was down, in whichever order they were asked.
+      played[1]!.send = transient
+      assert.instanceOf(yield* send(), Transient)
+      assert.instanceOf(yield* send(1), Transient)
+      // Until it is down for so long that it is not asked.
+      asked.length = 0
+      yield* times(3, send())
+      const last = asked.lastIndexOf("b")
+      yield* times(3, send())
+      assert.strictEqual(asked.lastIndexOf("b"), last)
+      assert.instanceOf(yield* send(), Transient)
+    }))
+
+  it.effect("keeps nobody's messages back for those to a destination that is refused", () =>
+    Effect.gen(function*() {
+      const { asked, played, send } = play(1)
+      const { send: works } = played[0]
+      played[0].send = failing(new DestinationRefused({ code: "15" }))
+      yield* times(20, send())
+      assert.lengthOf(asked, 20)
+      played[0].send = works
+      assert.strictEqual(yield* send(), "a")
     }))
 
   it.effect("asks no other one when the message has expired meanwhile", () =>

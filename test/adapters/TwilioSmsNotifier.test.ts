@@ -122,17 +122,23 @@ describe("TwilioSmsNotifier", () => {
 
   it.effect("classes refusals by Twilio's code", () =>
     Effect.gen(function*() {
-      const permanent = [21211, 21214, 21265, 21266, 21408, 21608, 21612, 21614, 21617, 21635]
+      const permanent = [21211, 21214, 21265, 21266, 21614, 21617, 21635]
       for (const code of permanent) {
         assert.deepStrictEqual(yield* failureAt(TwilioStandIn.refuses(400, code)), {
           _tag: "Permanent",
           code: String(code)
         })
       }
-      const account = [10001, 20003, 20005, 20403, 20404, 21212, 21601, 21603, 21606, 21609, 21659, 21660, 21661]
+      const account = [10001, 20003, 20005, 20403, 20404, 21212, 21601, 21603, 21609, 21660, 21661]
       for (const code of [...account, 21701, 21703, 21705, 30002]) {
         assert.deepStrictEqual(yield* failureAt(TwilioStandIn.refuses(400, code)), {
           _tag: "AccountRefused",
+          code: String(code)
+        })
+      }
+      for (const code of [21408, 21606, 21608, 21612, 21659]) {
+        assert.deepStrictEqual(yield* failureAt(TwilioStandIn.refuses(400, code)), {
+          _tag: "DestinationRefused",
           code: String(code)
         })
       }
@@ -146,10 +152,12 @@ describe("TwilioSmsNotifier", () => {
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* failureAt(TwilioStandIn.refuses(400, 29999)), { _tag: "Permanent", code: "29999" })
       assert.deepStrictEqual(yield* failureAt({ status: 418 }), { _tag: "Permanent", code: "HTTP 418" })
-      assert.deepStrictEqual(yield* failureAt({ status: 403, body: "no" }), { _tag: "Permanent", code: "HTTP 403" })
       assert.deepStrictEqual(yield* failureAt(TwilioStandIn.refuses(429, 29999)), { _tag: "Throttled" })
-      for (const status of [401, 402]) {
-        assert.deepStrictEqual(yield* failureAt({ status }), { _tag: "AccountRefused", code: `HTTP ${status}` })
+      for (const status of [401, 402, 403, 404, 405, 410]) {
+        assert.deepStrictEqual(yield* failureAt({ status, body: "<p>no</p>" }), {
+          _tag: "AccountRefused",
+          code: `HTTP ${status}`
+        })
       }
       for (const status of [302, 408, 425, 500, 502, 503, 504]) {
         assert.deepStrictEqual(yield* failureAt(TwilioStandIn.refuses(status, 29999)), {

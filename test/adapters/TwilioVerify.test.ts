@@ -240,7 +240,10 @@ describe("TwilioVerify", () => {
   it.effect("classes other refusals to start by their status", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* failureAt(refuses(400, 69999)), { _tag: "Permanent", code: "69999" })
-      assert.deepStrictEqual(yield* failureAt({ status: 404, body: "no" }), { _tag: "Permanent", code: "HTTP 404" })
+      assert.deepStrictEqual(yield* failureAt({ status: 404, body: "no" }), {
+        _tag: "AccountRefused",
+        code: "HTTP 404"
+      })
       assert.deepStrictEqual(yield* failureAt(refuses(429, 69999)), { _tag: "Throttled" })
       assert.deepStrictEqual(yield* failureAt({ status: 401 }), { _tag: "AccountRefused", code: "HTTP 401" })
       for (const status of [307, 408, 500, 503]) {
@@ -598,7 +601,7 @@ describe("a code of Twilio Verify", () => {
       assert.deepStrictEqual([delivery?.state, delivery?.reason], ["failed", "permanent: 60205"])
     }).pipe(Effect.provide(layers)))
 
-  it.effect("counts a guess that Twilio does not answer, and is asked about again", () =>
+  it.effect("costs nothing that Twilio does not answer, and is asked about again", () =>
     Effect.gen(function*() {
       const twilio = yield* Twilio
       const userId = yield* newUser
@@ -609,7 +612,7 @@ describe("a code of Twilio Verify", () => {
         twilio.script(answer)
         assert.strictEqual(yield* failure(verify(userId, code)), "Unavailable")
       }
-      assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 1)
+      assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 5)
       yield* verify(userId, code)
     }).pipe(Effect.provide(layers)))
 

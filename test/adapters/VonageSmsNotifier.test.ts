@@ -119,15 +119,21 @@ describe("VonageSmsNotifier", () => {
 
   it.effect("classes refusals by Vonage's status", () =>
     Effect.gen(function*() {
-      for (const status of [2, 3, 6, 7, 12, 22, 29, 33, 77]) {
+      for (const status of [2, 3, 6, 7, 12, 22, 33, 77]) {
         assert.deepStrictEqual(yield* failureAt(VonageStandIn.refuses(status)), {
           _tag: "Permanent",
           code: String(status)
         })
       }
-      for (const status of [4, 8, 9, 11, 14, 15, 19, 23, 32]) {
+      for (const status of [4, 8, 9, 11, 14, 19, 23, 32]) {
         assert.deepStrictEqual(yield* failureAt(VonageStandIn.refuses(status)), {
           _tag: "AccountRefused",
+          code: String(status)
+        })
+      }
+      for (const status of [15, 29]) {
+        assert.deepStrictEqual(yield* failureAt(VonageStandIn.refuses(status)), {
+          _tag: "DestinationRefused",
           code: String(status)
         })
       }
@@ -144,7 +150,7 @@ describe("VonageSmsNotifier", () => {
 
   it.effect("classes other refusals by their HTTP status, and waits as long as they ask", () =>
     Effect.gen(function*() {
-      for (const status of [401, 402]) {
+      for (const status of [401, 402, 403, 404, 405, 410]) {
         assert.deepStrictEqual(yield* failureAt({ status }), { _tag: "AccountRefused", code: `HTTP ${status}` })
       }
       for (const status of [307, 408, 425, 500, 503]) {

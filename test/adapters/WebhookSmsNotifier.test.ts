@@ -196,12 +196,20 @@ describe("WebhookSmsNotifier", () => {
       assert.deepStrictEqual(yield* say(400, "transient"), { _tag: "Transient", cause: "HTTP 400" })
       assert.deepStrictEqual(yield* say(400, "throttled"), { _tag: "Throttled" })
       assert.deepStrictEqual(yield* say(400, "account_refused", "funds"), { _tag: "AccountRefused", code: "funds" })
+      assert.deepStrictEqual(yield* say(400, "destination_refused", "no.route"), {
+        _tag: "DestinationRefused",
+        code: "no.route"
+      })
       assert.deepStrictEqual(yield* say(400, "unheard of"), { _tag: "Permanent", code: "HTTP 400" })
 
       const byStatus = (status: number) => Effect.map(failureAt({ status }), ({ _tag }) => _tag)
       for (const status of [408, 425, 500, 502, 503, 302]) assert.strictEqual(yield* byStatus(status), "Transient")
-      for (const status of [401, 403, 404, 410]) assert.strictEqual(yield* byStatus(status), "AccountRefused")
-      for (const status of [400, 409, 422]) assert.strictEqual(yield* byStatus(status), "Permanent")
+      for (const status of [401, 402, 403, 404, 405, 410]) {
+        assert.strictEqual(yield* byStatus(status), "AccountRefused")
+      }
+      for (const status of [400, 409, 422]) {
+        assert.strictEqual(yield* byStatus(status), "Permanent")
+      }
       assert.deepStrictEqual(
         yield* failureAt({ status: 429, headers: { "retry-after": "90" } }),
         { _tag: "Throttled", retryAfter: Duration.seconds(90) }

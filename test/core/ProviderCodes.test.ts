@@ -214,18 +214,44 @@ describe("a code that a provider makes", () => {
       assert.strictEqual(yield* failure(verify(yield* waiting, right)), "TooManyRequests WRONG_GUESSES_PER_NUMBER")
     }).pipe(Effect.provide(layers)))
 
-  it.effect("counts a guess whose answer never came, and leaves it counted", () =>
+  it.effect("takes back what a guess cost that the provider did not answer, however long it is down", () =>
     Effect.gen(function*() {
       const played = yield* Played
       const userId = yield* waiting
-      played.next = Effect.fail(new Errors.Unavailable({ cause: "the provider does not answer" }))
-      assert.strictEqual(yield* failure(verify(userId, right)), "Unavailable")
-      assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 4)
+      yield* failure(verify(userId, "314159"))
+      const before = yield* UserStore.UserStore.use((store) => store.load(userId))
+      for (let guess = 0; guess < 30; guess++) {
+        played.next = Effect.fail(new Errors.Unavailable({ cause: "the provider does not answer" }))
+        assert.strictEqual(yield* failure(verify(userId, right)), "Unavailable")
+        assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 4)
+      }
+      const after = yield* UserStore.UserStore.use((store) => store.load(userId))
+      assert.deepStrictEqual(after!.guesses, before!.guesses)
+      assert.include(yield* eventsOf(userId), "verification.unanswered")
+      // Neither the user nor the number has used up what there is in a day.
       played.next = undefined
+      assert.strictEqual(yield* failure(verify(userId, "314159")), "InvalidCode CODE_WRONG")
       yield* verify(userId, right)
-      const state = yield* UserStore.UserStore.use((store) => store.load(userId))
-      assert.lengthOf(state!.guesses.wrongAt, 1)
-      assert.strictEqual(state!.guesses.wrongInARow, 0)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("counts a guess while the provider is asked, and keeps what could not be taken back", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* waiting
+      const store = yield* UserStore.UserStore
+      const failing = Layer.succeed(UserStore.UserStore, {
+        ...store,
+        commit: (change) =>
+          change.events[0].change.type === "user.human.phone.verification.unanswered"
+            ? Effect.fail(new Errors.Unavailable({ cause: "the database does not answer" }))
+            : store.commit(change)
+      })
+      played.next = Effect.fail(new Errors.Unavailable({ cause: "the provider does not answer" }))
+      const answer = verify(userId, right).pipe(
+        Effect.provide(Layer.fresh(Operations.layer).pipe(Layer.provide(failing)))
+      )
+      assert.strictEqual(yield* failure(answer), "Unavailable")
+      assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 4)
     }).pipe(Effect.provide(layers)))
 
   it.effect("says what the provider says of a code that it looks at no more", () =>
@@ -287,6 +313,24 @@ describe("a code that a provider makes", () => {
       yield* Deferred.succeed(commit, undefined)
       yield* Fiber.join(gone)
       assert.isTrue((yield* get(userId)).phone?.verified)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("proves the number also when the caller goes while the provider is asked", () =>
+    Effect.gen(function*() {
+      const userId = yield* waiting
+      const played = yield* Played
+      const [asked, answer] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      played.next = Deferred.succeed(asked, undefined).pipe(
+        Effect.andThen(Deferred.await(answer)),
+        Effect.as("right" as const)
+      )
+      const call = yield* Effect.forkChild(verify(userId, right))
+      yield* Deferred.await(asked)
+      const gone = yield* Effect.forkChild(Fiber.interrupt(call), { startImmediately: true })
+      yield* Deferred.succeed(answer, undefined)
+      yield* Fiber.join(gone)
+      assert.isTrue((yield* get(userId)).phone?.verified)
+      assert.lengthOf(played.checked, 1)
     }).pipe(Effect.provide(layers)))
 
   it.effect("is not asked of another provider, and not counted then", () =>

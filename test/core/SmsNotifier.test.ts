@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime } from "effect"
 import {
   AccountRefused,
+  DestinationRefused,
   OptedOut,
   Paused,
   Permanent,
@@ -19,6 +20,7 @@ describe("SmsNotSent", () => {
       new Permanent({ code: "21211" }),
       new OptedOut({}),
       new AccountRefused({ code: "20003" }),
+      new DestinationRefused({ code: "21408" }),
       new Paused({ until: DateTime.makeUnsafe(0) })
     ]
     assert.deepStrictEqual(reasons.map((reason) => new SmsNotSent({ reason }).message), [
@@ -27,6 +29,7 @@ describe("SmsNotSent", () => {
       "SMS not sent: Permanent",
       "SMS not sent: OptedOut",
       "SMS not sent: AccountRefused",
+      "SMS not sent: DestinationRefused",
       "SMS not sent: Paused"
     ])
   })

@@ -67,6 +67,7 @@ describe("PhoneChange", () => {
       "user.human.phone.verified",
       "user.human.phone.verification.attempted",
       "user.human.phone.verification.failed",
+      "user.human.phone.verification.unanswered",
       "user.human.phone.verification.unlocked",
       "user.human.phone.code.added",
       "user.human.phone.code.sent",
@@ -117,6 +118,22 @@ describe("evolve of a code that a provider makes and checks", () => {
     assertSame(fold(after, [right(at(11))]).guesses, { wrongInARow: 0, wrongAt: [at(12), at(10)] })
     assertSame(fold(after, [right(at(99))]).guesses.wrongAt, [at(12), at(11), at(10)])
     assertSame(fold(after, [verified]).guesses.wrongAt, [at(12), at(11), at(10)])
+  })
+
+  it("counts the attempt no longer that was not answered, on its code and of the user", () => {
+    const after = fold(waiting, [attempted, attempted], at(10))
+    const unanswered = (codeId: string): PhoneChange => ({
+      type: "user.human.phone.verification.unanswered",
+      codeId,
+      attemptedAt: at(10)
+    })
+    const taken = fold(after, [unanswered("p")])
+    assertSame(taken.guesses, { wrongInARow: 1, wrongAt: [at(11)] })
+    assert.strictEqual(taken.pending?.wrongGuesses, 1)
+    // The code may be another by then, and the row may have ended.
+    assert.strictEqual(fold(after, [unanswered("another")]).pending?.wrongGuesses, 2)
+    const unlocked: PhoneChange = { type: "user.human.phone.verification.unlocked" }
+    assertSame(fold(after, [unlocked, unanswered("p")]).guesses, { wrongInARow: 0, wrongAt: [at(11)] })
   })
 
   it("keeps the state of what becomes of a message out of it", () => {

@@ -5,10 +5,18 @@
  * the text, and stays out.
  */
 import type * as Duration from "effect/Duration"
-import { AccountRefused, OptedOut, Permanent, SmsNotSent, Throttled, Transient } from "../../core/SmsNotifier.ts"
+import {
+  AccountRefused,
+  DestinationRefused,
+  OptedOut,
+  Permanent,
+  SmsNotSent,
+  Throttled,
+  Transient
+} from "../../core/SmsNotifier.ts"
 
 /** The classes that a vendor's code may belong to. */
-export type Refusal = "Transient" | "Throttled" | "Permanent" | "OptedOut" | "AccountRefused"
+export type Refusal = "Transient" | "Throttled" | "Permanent" | "OptedOut" | "AccountRefused" | "DestinationRefused"
 
 /** `code` is what is kept of the answer: the vendor's code, or a word such as `HTTP 500`. */
 export const notSent = (refusal: Refusal, code: string, retryAfter?: Duration.Duration): SmsNotSent => {
@@ -24,13 +32,16 @@ export const notSent = (refusal: Refusal, code: string, retryAfter?: Duration.Du
       return new SmsNotSent({ reason: new OptedOut() })
     case "AccountRefused":
       return new SmsNotSent({ reason: new AccountRefused({ code }) })
+    case "DestinationRefused":
+      return new SmsNotSent({ reason: new DestinationRefused({ code }) })
   }
 }
 
 /** What an HTTP status says where the vendor's own code says nothing. */
 export const ofStatus = (status: number): Refusal => {
   if (status === 429) return "Throttled"
-  if (status === 401 || status === 402) return "AccountRefused"
+  // They say nothing of the message: no credentials, no funds, not allowed, nothing there, not by this method.
+  if ([401, 402, 403, 404, 405, 410].includes(status)) return "AccountRefused"
   // 408: the request took too long; 425: too early. A redirect is not followed, since it would take credentials along.
   if (status === 408 || status === 425 || status < 400 || status >= 500) return "Transient"
   return "Permanent"

@@ -172,6 +172,8 @@ const afterFailure = (
       return Effect.succeed(reason)
     case "Permanent":
       return Effect.succeed({ _tag: "Dead", reason: `permanent: ${printable(reason.code)}` })
+    case "DestinationRefused":
+      return Effect.succeed({ _tag: "Dead", reason: `destination refused: ${printable(reason.code)}` })
     case "OptedOut":
       return Effect.succeed({ _tag: "Dead", reason: "opted out" })
   }
