@@ -36,7 +36,7 @@ const batch = 1000
  * @since 0.1.0
  */
 export const tidy: Effect.Effect<void, Unavailable, SqlClient.SqlClient> = Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
+  const sql = (yield* SqlClient.SqlClient).withoutTransforms()
   const clock = DateTime.toDateUtc(yield* DateTime.now)
 
   // The keys come as an array and in the index's order, so that no table is ever read from end to end.

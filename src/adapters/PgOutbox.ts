@@ -28,7 +28,7 @@ import { parametersFor, type Sent, settleSent } from "./internal/PgSettlements.t
 export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.PgClient> = Layer.effect(
   Outbox,
   Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
+    const sql = (yield* SqlClient.SqlClient).withoutTransforms()
     const pg = yield* PgClient.PgClient
 
     const claimDue = SqlSchema.findAll({

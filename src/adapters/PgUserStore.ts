@@ -26,7 +26,7 @@ import { eventOf, EventRow, userColumns, userOf, type UserRow } from "./internal
 export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.effect(
   UserStore,
   Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
+    const sql = (yield* SqlClient.SqlClient).withoutTransforms()
 
     const findUser = yield* Batch.make({
       patience: statementTimeout,

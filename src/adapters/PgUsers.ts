@@ -21,7 +21,7 @@ import { userColumns, userOf, type UserRow } from "./internal/PgRows.ts"
 export const layer: Layer.Layer<Users, never, SqlClient.SqlClient> = Layer.effect(
   Users,
   Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
+    const sql = (yield* SqlClient.SqlClient).withoutTransforms()
 
     const insert = ({ kind, language, resourceOwner, state, userId }: NewUser) =>
       sql`INSERT INTO user_phone.users (user_id, resource_owner, kind, state, language, guesses)

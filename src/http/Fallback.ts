@@ -13,7 +13,8 @@ import { statusResponse } from "./ErrorResponse.ts"
 import * as Status from "./Status.ts"
 
 /**
- * Catches what falls through the routes of an API. `paths` are further routes and their methods.
+ * Catches what falls through the routes of an API, and paths that nobody knows. `paths` are further routes and their methods. What a
+ * host's own routes fail with is the host's to answer.
  *
  * @category layers
  * @since 0.1.0
@@ -25,20 +26,26 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
   HttpRouter.use((router) => {
     const methodsAt = routeTable(api, paths)
     return router.addGlobalMiddleware((effect) =>
-      Effect.catchCause(escapingSemicolons(effect), (cause) => {
+      Effect.catchCause(escapingSemicolons(effect, methodsAt), (cause) => {
         if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
         const failure = Cause.squash(cause)
         if (HttpServerResponse.isHttpServerResponse(failure)) return Effect.succeed(failure)
-        return isUnknownRoute(failure) ? answerUnknown(methodsAt) : answerBug(cause)
+        return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+          const methods = methodsAt(pathOf(request))
+          if (isUnknownRoute(failure)) return Effect.succeed(answerUnknown(request, methods))
+          return methods.includes(request.method) ? answerBug(cause) : Effect.failCause(cause)
+        })
       })
     )
   })
 
-/** The router takes a semicolon for the start of the query; in a path it is a character like any other. */
-const escapingSemicolons = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+type MethodsAt = (path: string) => ReadonlyArray<string>
+
+/** The router takes a semicolon for the start of the query; in a path of these it is a character like any other. */
+const escapingSemicolons = <A, E, R>(effect: Effect.Effect<A, E, R>, methodsAt: MethodsAt) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     const path = pathOf(request)
-    return path.includes(";")
+    return path.includes(";") && methodsAt(path).length > 0
       ? Effect.provideService(
         effect,
         HttpServerRequest.HttpServerRequest,
@@ -49,14 +56,12 @@ const escapingSemicolons = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 const pathOf = (request: HttpServerRequest.HttpServerRequest): string => /^[^?#]*/.exec(request.url)![0]
 
-const answerUnknown = (methodsAt: (path: string) => ReadonlyArray<string>) =>
-  Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
-    const methods = methodsAt(pathOf(request))
-    if (methods.length === 0) return grpcUnimplemented(request) ?? statusResponse(Status.unknownRoute)
-    // The path is right by its shape, so the router could not decode it.
-    if (methods.includes(request.method)) return statusResponse(Status.malformedPath)
-    return statusResponse(Status.wrongMethod, { allow: methods.join(", ") })
-  })
+const answerUnknown = (request: HttpServerRequest.HttpServerRequest, methods: ReadonlyArray<string>) => {
+  if (methods.length === 0) return grpcUnimplemented(request) ?? statusResponse(Status.unknownRoute)
+  // The path is right by its shape, so the router could not decode it.
+  if (methods.includes(request.method)) return statusResponse(Status.malformedPath)
+  return statusResponse(Status.wrongMethod, { allow: methods.join(", ") })
+}
 
 /** A gRPC client looks for its status among the headers when there is nothing else, whatever the HTTP status. */
 const grpcUnimplemented = ({ headers }: HttpServerRequest.HttpServerRequest) => {
@@ -68,6 +73,15 @@ const grpcUnimplemented = ({ headers }: HttpServerRequest.HttpServerRequest) => 
 }
 
 const answerBug = (cause: Cause.Cause<unknown>) => Effect.as(logBug(cause), statusResponse(Status.internal))
+
+/**
+ * Answers and logs the bugs of a route that no API describes.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const answeringBugs = <A, R>(effect: Effect.Effect<A, never, R>) =>
+  Effect.catchCause(effect, (cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : answerBug(cause))
 
 /**
  * Logs where a bug came from, and nothing of what the request held.
@@ -102,6 +116,6 @@ const routeTable = <Id extends string, Groups extends HttpApiGroup.Constraint>(
     for (const endpoint of Object.values(group.endpoints)) add(endpoint.path, endpoint.method)
   }
   for (const [path, method] of Object.entries(paths)) add(path, method)
-  return (path: string): ReadonlyArray<string> =>
-    routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method)
+  const methodsAt: MethodsAt = (path) => routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method)
+  return methodsAt
 }

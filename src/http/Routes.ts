@@ -25,16 +25,27 @@ export const routerConfig = {
   ignoreTrailingSlash: false
 } as const
 
+const operations = (options?: { readonly openapiPath: `/${string}` }) =>
+  HttpApiBuilder.layer(PhoneApi, options).pipe(
+    Layer.provide(PhoneHandlers.layer),
+    Layer.provide(BearerAuthentication.layer)
+  )
+
+/**
+ * The operations alone, for a host that has probes, a description and answers to unknown paths of its own.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerOperations = operations()
+
 /**
  * @category layers
  * @since 0.1.0
  */
 export const layer = Layer.mergeAll(
-  HttpApiBuilder.layer(PhoneApi, { openapiPath: "/openapi.json" }),
+  operations({ openapiPath: "/openapi.json" }),
   Docs.layer,
   Health.layer,
   Fallback.layer(PhoneApi, { ...Health.paths, "/openapi.json": "GET", "/docs": "GET" })
-).pipe(
-  Layer.provide(PhoneHandlers.layer),
-  Layer.provide(BearerAuthentication.layer)
 )

@@ -8,6 +8,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Stream from "effect/Stream"
 import { statusResponse } from "./ErrorResponse.ts"
+import { answeringBugs } from "./Fallback.ts"
 import * as RpcProtocol from "./RpcProtocol.ts"
 import * as Status from "./Status.ts"
 import { Trailers } from "./Trailers.ts"
@@ -22,9 +23,13 @@ type Answer = Awaited<ReturnType<Handler>>
  * @since 0.1.0
  */
 export const mount = (router: HttpRouter.HttpRouter, { handlers }: ConnectRouter) =>
-  Effect.forEach(handlers, (handler) => router.add("*", handler.requestPath as `/${string}`, serve(handler)), {
-    discard: true
-  })
+  Effect.forEach(
+    handlers,
+    (handler) => router.add("*", handler.requestPath as `/${string}`, answeringBugs(serve(handler))),
+    {
+      discard: true
+    }
+  )
 
 /**
  * The messages that a caller sends. One that cannot be read is the caller's fault; Connect would say it is this service's.
