@@ -27,6 +27,7 @@ describe("the README", () => {
     const page of [
       "README.md",
       "CONTRIBUTING.md",
+      "docs/embedding.md",
       "docs/server.md",
       "docs/security.md",
       "docs/sms-texts.md",

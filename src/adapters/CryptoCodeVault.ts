@@ -3,7 +3,8 @@
  * keys. It runs wherever those services do, Node and browsers alike.
  *
  * Code keys rotate without downtime: add the new key second everywhere, put it first everywhere, then remove the old one
- * after the lifetime of a code. The fingerprint key is never rotated.
+ * after an hour, or after the lifetime of a code where that is longer: messages that wait are sealed with it too. The fingerprint
+ * key is never rotated.
  */
 import * as Config from "effect/Config"
 import * as Aead from "effect/crypto/Aead"
@@ -43,10 +44,39 @@ export interface CodeKey {
 }
 
 /**
+ * The keys are too weak, or cannot be told apart.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class KeysRefused extends Schema.TaggedError<KeysRefused>()("KeysRefused", { rule: Schema.String }) {
+  override get message() {
+    return `keys refused: ${this.rule}`
+  }
+}
+
+/**
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(keys: Keys) {
+export const make = (keys: Keys) => {
+  const rule = faultOf(keys)
+  return rule === undefined ? assemble(keys) : Effect.fail(new KeysRefused({ rule }))
+}
+
+const faultOf = ({ codeKeys, fingerprintKey }: Keys): string | undefined => {
+  const ids = codeKeys.map(({ id }) => id)
+  if (ids.length === 0) return "there must be a code key"
+  if (!ids.every((id) => keyId.test(id))) return "the id of a code key must be 1 to 64 letters, digits, - or _"
+  if (new Set(ids).size < ids.length) return "the ids of the code keys must differ"
+  return [...codeKeys.map(({ bytes }) => bytes), fingerprintKey].every((key) => Redacted.value(key).length >= keyLength)
+    ? undefined
+    : `each key must be at least ${keyLength} bytes`
+}
+
+const keyId = /^[A-Za-z0-9_-]{1,64}$/
+
+const assemble = Effect.fnUntraced(function*(keys: Keys) {
   const mac = yield* Mac.Mac
   const aead = yield* Aead.Aead
   const kdf = yield* Kdf.Kdf
@@ -116,7 +146,7 @@ export const make = Effect.fnUntraced(function*(keys: Keys) {
  */
 export const layer = (
   keys: Keys
-): Layer.Layer<CodeVault, never, Mac.Mac | Aead.Aead | Kdf.Kdf | SecureRandom.SecureRandom> =>
+): Layer.Layer<CodeVault, KeysRefused, Mac.Mac | Aead.Aead | Kdf.Kdf | SecureRandom.SecureRandom> =>
   Layer.effect(CodeVault, make(keys))
 
 /**
@@ -134,7 +164,7 @@ export const layerRandomKeys: Layer.Layer<
   Effect.gen(function*() {
     const random = yield* SecureRandom.SecureRandom
     const fresh = Effect.map(random.randomBytes(keyLength), (bytes) => Redacted.make(bytes, { label: "key" }))
-    return yield* make({ codeKeys: [{ id: "random", bytes: yield* fresh }], fingerprintKey: yield* fresh })
+    return yield* assemble({ codeKeys: [{ id: "random", bytes: yield* fresh }], fingerprintKey: yield* fresh })
   })
 )
 
@@ -189,7 +219,7 @@ export const layerConfig: Layer.Layer<
   CodeVault,
   Config.ConfigError,
   Mac.Mac | Aead.Aead | Kdf.Kdf | SecureRandom.SecureRandom
-> = Layer.unwrap(Effect.map(Config.all(keysConfig), layer))
+> = Layer.effect(CodeVault, Effect.flatMap(Config.all(keysConfig), assemble))
 
 const nonceLength = Aead.aes256Gcm.nonceLength
 

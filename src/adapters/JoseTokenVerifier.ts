@@ -47,6 +47,20 @@ export const layerJwks = (options: TokenOptions & { readonly jwksUrl: URL }): La
   })
 
 /**
+ * The secret is shorter than what it signs with: anyone could try them all.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class WeakSecret extends Schema.TaggedError<WeakSecret>()("WeakSecret", {}) {
+  override get message() {
+    return `token secret refused: it must be at least ${shortestSecret} bytes`
+  }
+}
+
+const shortestSecret = 32
+
+/**
  * Tokens signed with HMAC-SHA-256 and a secret of at least 32 bytes.
  *
  * @category layers
@@ -54,11 +68,16 @@ export const layerJwks = (options: TokenOptions & { readonly jwksUrl: URL }): La
  */
 export const layerSecret = (
   options: TokenOptions & { readonly secret: Redacted.Redacted<Uint8Array> }
-): Layer.Layer<TokenVerifier> =>
-  Layer.sync(TokenVerifier, () => {
-    const secret = Redacted.value(options.secret)
-    return make(options, (token, checks) => jwtVerify(token, secret, { ...checks, algorithms: ["HS256"] }))
-  })
+): Layer.Layer<TokenVerifier, WeakSecret> =>
+  Layer.effect(
+    TokenVerifier,
+    Effect.suspend(() => {
+      const secret = Redacted.value(options.secret)
+      return secret.length < shortestSecret ? Effect.fail(new WeakSecret()) : Effect.succeed(
+        make(options, (token, checks) => jwtVerify(token, secret, { ...checks, algorithms: ["HS256"] }))
+      )
+    })
+  )
 
 /** Everything public-key: a symmetric algorithm would let the public key sign. */
 const asymmetric = ["EdDSA", "Ed25519", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"]

@@ -81,7 +81,7 @@ const answerBug = (cause: Cause.Cause<unknown>) => Effect.as(logBug(cause), stat
  * @since 0.1.0
  */
 export const answeringBugs = <A, R>(effect: Effect.Effect<A, never, R>) =>
-  Effect.catchCause(effect, (cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : answerBug(cause))
+  Effect.catchCauseIf(effect, (cause) => !Cause.hasInterruptsOnly(cause), answerBug)
 
 /**
  * Logs where a bug came from, and nothing of what the request held.

@@ -56,6 +56,7 @@ export const make = (tls: Certificate | undefined) => {
   })
   http1.on("checkExpectation", answerExpectation)
   http1.on("connect", (_request, socket: Net.Socket) => socket.end(errorOver(405, 12, "Method Not Allowed")))
+  holdEarly(http1)
 
   /** Stops listening and ends each connection after its next answer; at the latest after `timeout`. */
   const drain = Effect.fnUntraced(function*(timeout: Duration.Input) {
@@ -236,6 +237,22 @@ const trackAnswers = (server: Http.Server) => {
       answer.shouldKeepAlive = false
       return true
     }
+  }
+}
+
+/** Keeps requests that come while the routes are still being built until there is who answers them. Node would drop them. */
+const holdEarly = (server: Http.Server): void => {
+  for (const event of ["request", "checkContinue"] as const) {
+    const early: Array<Parameters<Http.RequestListener>> = []
+    const hold: Http.RequestListener = (...request) => void early.push(request)
+    const release = (name: string, listener: Http.RequestListener): void => {
+      if (name !== event) return
+      server.off("newListener", release)
+      server.off(event, hold)
+      for (const request of early) setImmediate(() => listener(...request))
+    }
+    server.on(event, hold)
+    server.on("newListener", release)
   }
 }
 

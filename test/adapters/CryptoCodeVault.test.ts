@@ -194,3 +194,24 @@ describe("the vault's settings", () => {
       }))
   }
 })
+
+describe("keys that are given in code", () => {
+  const key = (id: string, length = 32) => ({ id, bytes: Redacted.make(new Uint8Array(length)) })
+  const good = Redacted.make(new Uint8Array(32))
+  const refused: ReadonlyArray<readonly [string, ReadonlyArray<CryptoCodeVault.CodeKey>, typeof good, RegExp]> = [
+    ["none", [], good, /there must be a code key/],
+    ["a short code key", [key("a"), key("b", 31)], good, /at least 32 bytes/],
+    ["a short fingerprint key", [key("a")], Redacted.make(new Uint8Array(31)), /at least 32 bytes/],
+    ["an id twice", [key("a"), key("a")], good, /must differ/],
+    ["an id that is no word", [key("a b")], good, /letters, digits/]
+  ]
+  for (const [name, codeKeys, fingerprintKey, rule] of refused) {
+    it.effect(`are refused: ${name}`, () =>
+      Effect.gen(function*() {
+        const layer = CryptoCodeVault.layer({ codeKeys: codeKeys as never, fingerprintKey })
+        const error = yield* Effect.flip(Layer.build(layer))
+        assert.instanceOf(error, CryptoCodeVault.KeysRefused)
+        assert.match(error.message, rule)
+      }).pipe(Effect.scoped, Effect.provide(NodeCrypto.layer)))
+  }
+})

@@ -249,3 +249,16 @@ describe("users from tokens", () => {
       assert.deepStrictEqual(yield* listed, [])
     }).pipe(Effect.provide(layer)))
 })
+
+it.effect("a secret of fewer than 32 bytes is refused", () =>
+  Effect.gen(function*() {
+    for (const length of [0, 31]) {
+      const short = JoseTokenVerifier.layerSecret({ issuer, audience, secret: Redacted.make(new Uint8Array(length)) })
+      const error = yield* Effect.flip(Layer.build(short))
+      assert.instanceOf(error, JoseTokenVerifier.WeakSecret)
+      assert.match(error.message, /at least 32 bytes/)
+    }
+    yield* Layer.build(
+      JoseTokenVerifier.layerSecret({ issuer, audience, secret: Redacted.make(new Uint8Array(32)) })
+    )
+  }).pipe(Effect.scoped))

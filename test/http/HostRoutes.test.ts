@@ -1,9 +1,11 @@
 /** A host's own routes beside this module's: neither changes how the other answers. */
-import { assert, layer } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
+import { assert, it, layer } from "@effect/vitest"
+import { Clock, Effect, Fiber, Layer, Schedule, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { Routes } from "../../src/http/index.ts"
+import * as NodeServer from "../../src/http/NodeServer.ts"
+import { freePort } from "../fixtures/FreePort.ts"
 import * as TestServer from "../fixtures/TestServer.ts"
 
 class Teapot extends Schema.TaggedError<Teapot>()("Teapot", {}) {
@@ -102,3 +104,32 @@ layer(TestServer.layerServing(Layer.mergeAll(Routes.layerOperations, ownProbe)),
       }
     }))
 })
+
+it.live("a request that comes while the routes are being built is answered once they are", () =>
+  Effect.gen(function*() {
+    const port = yield* freePort
+    const slow = HttpRouter.use(Effect.fnUntraced(function*(router) {
+      yield* Effect.sleep("500 millis")
+      yield* router.add("*", "/late", HttpServerResponse.text("at last"))
+    }))
+    const answer = (headers?: HeadersInit) =>
+      Effect.tryPromise(() =>
+        fetch(`http://127.0.0.1:${port}/late`, {
+          method: "POST",
+          body: "x",
+          signal: AbortSignal.timeout(5000),
+          ...(headers && { headers })
+        })
+          .then((response) => response.text())
+      ).pipe(
+        Effect.retry({
+          while: ({ cause }) => String((cause as Error).cause).includes("ECONNREFUSED"),
+          schedule: Schedule.spaced("5 millis")
+        })
+      )
+    const answers = yield* Effect.forkChild(Effect.all([answer(), answer(), answer()], { concurrency: "unbounded" }))
+    const begin = yield* Clock.currentTimeMillis
+    yield* Layer.build(NodeServer.serve(slow, { host: "127.0.0.1", port }))
+    assert.deepStrictEqual(yield* Fiber.join(answers), ["at last", "at last", "at last"])
+    assert.isAbove((yield* Clock.currentTimeMillis) - begin, 490)
+  }).pipe(Effect.scoped))
