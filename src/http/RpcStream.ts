@@ -26,9 +26,7 @@ export const mount = (router: HttpRouter.HttpRouter, { handlers }: ConnectRouter
   Effect.forEach(
     handlers,
     (handler) => router.add("*", handler.requestPath as `/${string}`, answeringBugs(serve(handler))),
-    {
-      discard: true
-    }
+    { discard: true }
   )
 
 /**
@@ -73,9 +71,11 @@ const withoutLongDeadline = (requestHeaders: HttpServerRequest.HttpServerRequest
   const headers = new Headers(requestHeaders)
   let millis: number | undefined
   for (const { header, parse } of Object.values(RpcProtocol.deadlines)) {
-    const { timeoutMs = 0 } = parse(headers.get(header), Infinity)
+    // One that cannot be read is Connect's to refuse.
+    const { timeoutMs } = parse(headers.get(header), Infinity)
+    if (timeoutMs === undefined) continue
     if (timeoutMs > RpcProtocol.longestDeadline) headers.delete(header)
-    else if (headers.has(header)) millis = timeoutMs
+    else millis = timeoutMs
   }
   return { headers, millis }
 }

@@ -207,6 +207,8 @@ layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's
         const { status } = yield* bare(bytes, { end: false, headers: { "grpc-timeout": deadline } })
         assert.strictEqual(status, "4", deadline)
       }
+      const unread = yield* bare(frame(0x3A, 0), { headers: { "grpc-timeout": "soon" } })
+      assert.strictEqual(unread.status, "3")
       const inTime = yield* bare(frame(0x3A, 0), { headers: { "grpc-timeout": "5S" } })
       assert.strictEqual(inTime.status, "0")
     }))
