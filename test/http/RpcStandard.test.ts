@@ -151,11 +151,8 @@ layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's
       assert.strictEqual(answers[4].allExtensionNumbersResponse.baseTypeName, "zitadel.user.v2.SetPhoneRequest")
     }))
 
-  /** What a bare stream of reflection comes to that sends these bytes, and ends if it is to. */
-  const bare = Effect.fnUntraced(function*(
-    bytes: Uint8Array | undefined,
-    { end = true, headers = {} }: { readonly end?: boolean; readonly headers?: Record<string, string> } = {}
-  ) {
+  /** A bare stream of reflection, and its trailers once they come. */
+  const open = Effect.fnUntraced(function*(headers: Record<string, string> = {}) {
     const session = yield* sessionTo(yield* url)
     const stream = session.request({
       ":method": "POST",
@@ -168,10 +165,24 @@ layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's
       stream.once("trailers", resolve).once("error", fail)
     )
     stream.resume()
+    return {
+      stream,
+      trailers: Effect.map(
+        Effect.promise(() => trailers),
+        ({ "grpc-message": message, "grpc-status": status }) => ({ status, message })
+      )
+    }
+  })
+
+  /** What such a stream comes to that sends these bytes, and ends if it is to. */
+  const bare = Effect.fnUntraced(function*(
+    bytes: Uint8Array | undefined,
+    { end = true, headers }: { readonly end?: boolean; readonly headers?: Record<string, string> } = {}
+  ) {
+    const { stream, trailers } = yield* open(headers)
     if (bytes !== undefined) stream.write(bytes)
     if (end) stream.end()
-    const { "grpc-message": message, "grpc-status": status } = yield* Effect.promise(() => trailers)
-    return { status, message }
+    return yield* trailers
   })
 
   const frame = (...bytes: ReadonlyArray<number>) => Buffer.from([0, 0, 0, 0, bytes.length, ...bytes])
@@ -245,21 +256,11 @@ layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's
       const note = (warning: Error) => void warnings.push(warning)
       process.on("warning", note)
       yield* Effect.addFinalizer(() => Effect.sync(() => process.off("warning", note)))
-      const session = yield* sessionTo(yield* url)
-      const stream = session.request({
-        ":method": "POST",
-        ":path": "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        "content-type": "application/grpc",
-        te: "trailers",
-        "grpc-timeout": "99999999H"
-      })
-      const trailers = new Promise<IncomingHttpHeaders>((resolve) => stream.once("trailers", resolve))
-      stream.resume()
+      const { stream, trailers } = yield* open({ "grpc-timeout": "99999999H" })
       // Longer than a timer would take that cannot wait so long.
       yield* Effect.sleep(50)
       stream.end(Buffer.from([0, 0, 0]))
-      const { "grpc-message": message, "grpc-status": status } = yield* Effect.promise(() => trailers)
-      assert.deepStrictEqual([status, message], ["3", "protocol error: incomplete envelope"])
+      assert.deepStrictEqual(yield* trailers, { status: "3", message: "protocol error: incomplete envelope" })
       assert.deepStrictEqual(warnings, [])
     }))
 })
