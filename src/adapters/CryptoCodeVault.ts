@@ -178,9 +178,9 @@ const parseKey = (text: string): Redacted.Redacted<Uint8Array> | undefined => {
 const parseCodeKeys = (text: string): Keys["codeKeys"] | undefined => {
   const keys: Array<CodeKey> = []
   for (const entry of text.split(",")) {
-    const [, id, base64] = /^\s*([A-Za-z0-9_-]{1,64}):(.*)$/.exec(entry) ?? []
-    const bytes = base64 === undefined ? undefined : parseKey(base64)
-    if (id === undefined || bytes === undefined || keys.some((key) => key.id === id)) return undefined
+    const [, id = "", base64 = ""] = /^\s*([^:]*):(.*)$/.exec(entry) ?? []
+    const bytes = parseKey(base64)
+    if (!keyId.test(id) || bytes === undefined || keys.some((key) => key.id === id)) return undefined
     keys.push({ id, bytes })
   }
   const [first, ...rest] = keys

@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import { inSpan } from "../core/internal/Span.ts"
 import { type ReadReceipt, type Receipt, type Sms, SmsNotifier } from "../core/SmsNotifier.ts"
 import { type Answer, callbackUrlOf, makePost } from "./internal/ProviderHttp.ts"
@@ -210,14 +211,7 @@ const refusals = {
 } as const
 
 const decodeRefused = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({
-  error: Schema.Literals([
-    "permanent",
-    "opted_out",
-    "throttled",
-    "transient",
-    "account_refused",
-    "destination_refused"
-  ])
+  error: Schema.Literals(Struct.keys(refusals))
 })))
 
 const decodeCode = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ code: Code })))
