@@ -44,10 +44,10 @@ const textOf = (file: string) => {
   }
 }
 
-// A zombie, which only its parent can remove, is gone as well.
+// A process that is about to end has no command line any more, nor has a zombie, which only its parent can remove.
 const isAlive = (pid: number) =>
   isLinux
-    ? /^State:\s+[^Z]/m.test(textOf(`/proc/${pid}/status`))
+    ? textOf(`/proc/${pid}/cmdline`) !== ""
     : /^[^Z]/.test(spawnSync("ps", ["-o", "stat=", "-p", String(pid)]).stdout.toString())
 
 const commandLines = () =>
