@@ -38,8 +38,11 @@ const explainSql = ({ reason }: SqlError.SqlError): string => {
       return "the database refuses this user or password: check DATABASE_URL"
     case "AuthorizationError":
       return "the database user of DATABASE_URL may not do what is needed: it has to create a schema, or have been given it"
-    default:
-      return `the database failed: ${reason._tag}`
+    default: {
+      const { code } = (reason.cause ?? {}) as { readonly code?: string }
+      if (code === "3D000") return "there is no database of that name: check DATABASE_URL, or create it"
+      return `the database failed: ${code === undefined ? reason._tag : `SQLSTATE ${code}`}`
+    }
   }
 }
 

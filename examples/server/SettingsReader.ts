@@ -38,14 +38,20 @@ export const makeReader = () => {
     return undefined
   })
 
-  /** Several settings that belong together: the first that is wrong is named. */
+  /** Several settings that belong together, whose error has a line for each that is wrong. */
   const together = Effect.fnUntraced(function*<A>(config: Config.Config<A>) {
     const result = yield* Effect.result(config.parse(environment))
     if (Result.isSuccess(result)) return result.success
-    const text = result.failure.cause.message.replaceAll(/\s*\n\s*/g, " ")
-    const [, rule, name] = /^(.*) at \["(\w+)"\]$/.exec(text) ?? []
-    if (name === undefined) problems.push(text)
-    else problems.push((yield* isSet(name)) ? `${name} is wrong: ${rule}` : `${name} is missing`)
+    for (const text of result.failure.cause.message.split("\n")) {
+      const [, rule, name] = /^(.*) at \["(\w+)"\]$/.exec(text) ?? []
+      const problem = name === undefined
+        ? text
+        : (yield* isSet(name))
+        ? `${name} is wrong: ${rule}`
+        : `${name} is missing`
+      // Two providers may share a setting.
+      if (!problems.includes(problem)) problems.push(problem)
+    }
     return undefined
   })
 

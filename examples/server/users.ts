@@ -3,7 +3,7 @@
  * of the settings, beside a running server too.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Console, Data, Effect, Layer, Option } from "effect"
+import { Console, Data, Effect, Layer, Option, Schema } from "effect"
 import { UserId, Users } from "effect-user-phone"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Database from "./Database.ts"
@@ -12,6 +12,15 @@ import * as Settings from "./Settings.ts"
 
 /** What a command could not do, for a person. */
 class NotDone extends Data.TaggedError("NotDone")<{ readonly message: string }> {}
+
+const isLanguage = (tag: string): boolean => {
+  try {
+    // Letters and digits of up to eight would do by their shape, but no language has more than three letters.
+    return /^[a-z]{2,3}(-|$)/i.test(tag) && Intl.getCanonicalLocales(tag).length === 1
+  } catch {
+    return false
+  }
+}
 
 const id = Argument.String("id").pipe(
   Argument.withDescription("the user's id"),
@@ -23,6 +32,9 @@ const organization = Flag.String("organization").pipe(
 )
 const language = Flag.String("language").pipe(
   Flag.withDescription("the preferred language, such as de-CH"),
+  Flag.withSchema(
+    Schema.String.check(Schema.makeFilter((tag) => isLanguage(tag) || "must be a language tag, such as de-CH"))
+  ),
   Flag.optional
 )
 

@@ -21,6 +21,7 @@ import * as Schema from "effect/Schema"
 import { type CodeBinding, CodeVault, type SealBinding, SealBroken, UnknownKey } from "../core/CodeVault.ts"
 import { secret } from "../core/internal/Secret.ts"
 import { PhoneNumber } from "../core/PhoneNumber.ts"
+import { all } from "./internal/AdapterSettings.ts"
 
 /**
  * The keys of a vault, at least 32 random bytes each.
@@ -219,7 +220,7 @@ export const layerConfig: Layer.Layer<
   CodeVault,
   Config.ConfigError,
   Mac.Mac | Aead.Aead | Kdf.Kdf | SecureRandom.SecureRandom
-> = Layer.effect(CodeVault, Effect.flatMap(Config.all(keysConfig), assemble))
+> = Layer.effect(CodeVault, Effect.flatMap(all(keysConfig), assemble))
 
 const nonceLength = Aead.aes256Gcm.nonceLength
 

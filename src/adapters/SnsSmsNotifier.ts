@@ -15,8 +15,8 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { inSpan } from "../core/internal/Span.ts"
 import { SmsNotifier, type SmsNotSent } from "../core/SmsNotifier.ts"
+import { address, all, optional } from "./internal/AdapterSettings.ts"
 import { retryAfterOf } from "./internal/ProviderHttp.ts"
-import { address, optional } from "./internal/ProviderSettings.ts"
 import { notSent, ofStatus, type Refusal } from "./internal/Refusal.ts"
 
 /**
@@ -114,7 +114,7 @@ export const layer = (options: SnsOptions): Layer.Layer<SmsNotifier> => Layer.ef
  * @category config
  * @since 0.1.0
  */
-export const optionsConfig: Config.Config<SnsOptions> = Config.all({
+export const optionsConfig: Config.Config<SnsOptions> = all({
   region: Config.NonEmptyString("AWS_REGION"),
   senderId: optional(Config.NonEmptyString("SNS_SENDER_ID")),
   requestTimeout: optional(Config.Duration("SNS_REQUEST_TIMEOUT")),

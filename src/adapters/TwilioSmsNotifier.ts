@@ -16,8 +16,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { inSpan } from "../core/internal/Span.ts"
 import { type ReadReceipt, type Receipt, SmsNotifier } from "../core/SmsNotifier.ts"
+import { address, all, optional, wrong } from "./internal/AdapterSettings.ts"
 import { callbackUrlOf, makePostForm } from "./internal/ProviderHttp.ts"
-import { address, optional, wrong } from "./internal/ProviderSettings.ts"
 import { notSent, type Refusal } from "./internal/Refusal.ts"
 import * as TwilioApi from "./internal/TwilioApi.ts"
 
@@ -104,6 +104,14 @@ export const make = Effect.fnUntraced(function*(options: TwilioOptions) {
 export const layer = (options: TwilioOptions): Layer.Layer<SmsNotifier, never, Needs> =>
   Layer.effect(SmsNotifier, make(options))
 
+const senderConfig = all({
+  from: optional(Config.NonEmptyString("TWILIO_FROM")),
+  messagingServiceSid: optional(Config.NonEmptyString("TWILIO_MESSAGING_SERVICE_SID"))
+}).pipe(Config.mapEffect(({ from, messagingServiceSid }) => {
+  const sender = messagingServiceSid ? { messagingServiceSid, from } : from && { from }
+  return sender ? Effect.succeed(sender) : wrong("set TWILIO_FROM or TWILIO_MESSAGING_SERVICE_SID")
+}))
+
 /**
  * The settings `TWILIO_ACCOUNT_SID`, `TWILIO_AUTH_TOKEN`, `TWILIO_API_KEY_SID` and `TWILIO_API_KEY_SECRET`, `TWILIO_FROM`,
  * `TWILIO_MESSAGING_SERVICE_SID`, `TWILIO_CALLBACK_URL` and `TWILIO_BASE_URL`.
@@ -111,17 +119,14 @@ export const layer = (options: TwilioOptions): Layer.Layer<SmsNotifier, never, N
  * @category config
  * @since 0.1.0
  */
-export const optionsConfig: Config.Config<TwilioOptions> = Config.all({
+export const optionsConfig: Config.Config<TwilioOptions> = all({
   account: TwilioApi.accountConfig,
-  from: optional(Config.NonEmptyString("TWILIO_FROM")),
-  messagingServiceSid: optional(Config.NonEmptyString("TWILIO_MESSAGING_SERVICE_SID")),
+  sender: senderConfig,
   callbackUrl: optional(address("TWILIO_CALLBACK_URL")),
   baseUrl: optional(address("TWILIO_BASE_URL"))
-}).pipe(Config.mapEffect(({ account, baseUrl, from, messagingServiceSid, ...rest }) => {
-  const sender = messagingServiceSid ? { messagingServiceSid, from } : from && { from }
-  if (!sender) return wrong("set TWILIO_FROM or TWILIO_MESSAGING_SERVICE_SID")
-  return Effect.succeed({ ...rest, ...account, baseUrl: baseUrl?.href, ...sender })
-}))
+}).pipe(
+  Config.map(({ account, baseUrl, sender, ...rest }) => ({ ...rest, ...account, ...sender, baseUrl: baseUrl?.href }))
+)
 
 /**
  * With options from configuration, by default those of `optionsConfig`.

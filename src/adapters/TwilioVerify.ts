@@ -15,9 +15,9 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Unavailable } from "../core/Errors.ts"
 import { type CheckOutcome, VerificationProvider } from "../core/VerificationProvider.ts"
+import { address, all, optional, wrongSetting } from "./internal/AdapterSettings.ts"
 import * as LanguageTag from "./internal/LanguageTag.ts"
 import { makePostForm } from "./internal/ProviderHttp.ts"
-import { address, optional, wrongSetting } from "./internal/ProviderSettings.ts"
 import { notSent, type Refusal } from "./internal/Refusal.ts"
 import * as TwilioApi from "./internal/TwilioApi.ts"
 
@@ -122,6 +122,14 @@ export const make = (
 export const layer = (options: TwilioVerifyOptions): Layer.Layer<never, never, HttpClient.HttpClient> =>
   Layer.effect(VerificationProvider, make(options))
 
+const lifetimeConfig = optional(Config.Duration("TWILIO_VERIFY_LIFETIME")).pipe(
+  Config.mapEffect((lifetime) =>
+    lifetime === undefined || Duration.between(lifetime, { minimum: Duration.minutes(2), maximum: Duration.hours(24) })
+      ? Effect.succeed(lifetime)
+      : wrongSetting("TWILIO_VERIFY_LIFETIME", "must be between 2 minutes and 24 hours")
+  )
+)
+
 /**
  * The settings `TWILIO_ACCOUNT_SID`, `TWILIO_AUTH_TOKEN`, `TWILIO_API_KEY_SID` and `TWILIO_API_KEY_SECRET`,
  * `TWILIO_VERIFY_SERVICE_SID`, `TWILIO_VERIFY_LIFETIME` and `TWILIO_VERIFY_BASE_URL`.
@@ -129,18 +137,12 @@ export const layer = (options: TwilioVerifyOptions): Layer.Layer<never, never, H
  * @category config
  * @since 0.1.0
  */
-export const optionsConfig: Config.Config<TwilioVerifyOptions> = Config.all({
+export const optionsConfig: Config.Config<TwilioVerifyOptions> = all({
   account: TwilioApi.accountConfig,
   serviceSid: Config.schema(TwilioApi.sid("VA"), "TWILIO_VERIFY_SERVICE_SID"),
-  lifetime: optional(Config.Duration("TWILIO_VERIFY_LIFETIME")),
+  lifetime: lifetimeConfig,
   baseUrl: optional(address("TWILIO_VERIFY_BASE_URL"))
-}).pipe(Config.mapEffect(({ account, baseUrl, lifetime, serviceSid }) => {
-  const range = { minimum: Duration.minutes(2), maximum: Duration.hours(24) }
-  if (lifetime !== undefined && !Duration.between(lifetime, range)) {
-    return wrongSetting("TWILIO_VERIFY_LIFETIME", "must be between 2 minutes and 24 hours")
-  }
-  return Effect.succeed({ ...account, serviceSid, lifetime, baseUrl: baseUrl?.href })
-}))
+}).pipe(Config.map(({ account, baseUrl, ...rest }) => ({ ...rest, ...account, baseUrl: baseUrl?.href })))
 
 /**
  * With options from configuration, by default those of `optionsConfig`.

@@ -18,8 +18,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { inSpan } from "../core/internal/Span.ts"
 import { type ReadReceipt, type Receipt, type ReceiptCallback, SmsNotifier } from "../core/SmsNotifier.ts"
+import { address, all, optional, secret } from "./internal/AdapterSettings.ts"
 import { type Answer, callbackUrlOf, makePostForm } from "./internal/ProviderHttp.ts"
-import { address, optional, secret } from "./internal/ProviderSettings.ts"
 import { notSent, ofStatus, type Refusal } from "./internal/Refusal.ts"
 import * as SmsSegments from "./SmsSegments.ts"
 
@@ -106,7 +106,7 @@ export const layer = (options: VonageOptions): Layer.Layer<SmsNotifier, never, N
  * @category config
  * @since 0.1.0
  */
-export const optionsConfig: Config.Config<VonageOptions> = Config.all({
+export const optionsConfig: Config.Config<VonageOptions> = all({
   apiKey: Config.NonEmptyString("VONAGE_API_KEY"),
   apiSecret: secret("VONAGE_API_SECRET"),
   from: Config.NonEmptyString("VONAGE_FROM"),

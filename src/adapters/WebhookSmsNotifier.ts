@@ -18,8 +18,8 @@ import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import { inSpan } from "../core/internal/Span.ts"
 import { type ReadReceipt, type Receipt, type Sms, SmsNotifier } from "../core/SmsNotifier.ts"
+import { address, all, optional, wrongSetting } from "./internal/AdapterSettings.ts"
 import { type Answer, callbackUrlOf, makePost } from "./internal/ProviderHttp.ts"
-import { address, optional, wrongSetting } from "./internal/ProviderSettings.ts"
 import { notSent, ofStatus } from "./internal/Refusal.ts"
 
 /**
@@ -137,7 +137,7 @@ const urlConfig = address("SMS_WEBHOOK_URL").pipe(
  * @category config
  * @since 0.1.0
  */
-export const optionsConfig: Config.Config<WebhookOptions> = Config.all({
+export const optionsConfig: Config.Config<WebhookOptions> = all({
   url: urlConfig,
   secrets: secretsConfig,
   callbackUrl: optional(address("SMS_WEBHOOK_CALLBACK_URL"))

@@ -107,11 +107,12 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("A depl
       assert.deepStrictEqual(updated, { code: 0, output: "updated eve\n" })
       assert.strictEqual((yield* set(1)).status, 200)
 
-      const [listed, again, none, incomplete] = yield* Effect.all([
+      const [listed, again, none, incomplete, spoken] = yield* Effect.all([
         users("list"),
         users("add", "eve", "--organization", "acme"),
         users("update", "nobody", "--state", "active"),
-        users("add", "frank")
+        users("add", "frank"),
+        users("update", "eve", "--language", "german")
       ], { concurrency: 2 })
       assert.deepStrictEqual(listed, { code: 0, output: "eve\tacme\thuman\tactive\tde-CH\tphone not verified\n" })
       assert.deepStrictEqual(again, {
@@ -122,6 +123,8 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("A depl
       assert.strictEqual(incomplete.code, 1)
       assert.include(incomplete.output, "Missing required flag: --organization")
       assert.notInclude(incomplete.output, "effect-user-phone:")
+      assert.strictEqual(spoken.code, 1)
+      assert.include(spoken.output, "must be a language tag, such as de-CH")
 
       const removed = yield* users("remove", "eve")
       assert.deepStrictEqual(removed, {

@@ -56,6 +56,12 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
     }))
 
   refuses(
+    "a database that is not there",
+    (databaseUrl) => ({ DEVELOPMENT: "1", DATABASE_URL: `${databaseUrl}_not_there` }),
+    ["there is no database of that name: check DATABASE_URL, or create it"]
+  )
+
+  refuses(
     "a database that does not answer",
     () => ({ DEVELOPMENT: "1", DATABASE_URL: `postgres://postgres:${secret}@127.0.0.1:1/postgres` }),
     ["the database cannot be reached: check DATABASE_URL, and that PostgreSQL runs there"]
@@ -148,7 +154,9 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       FINGERPRINT_KEY: Buffer.alloc(32).toString("base64"),
       SMS_PROVIDER: "twilio, webhook, vonage, sns",
       TWILIO_ACCOUNT_SID: secret,
-      SMS_WEBHOOK_URL: "https://hooks.example/",
+      TWILIO_BASE_URL: "ftp://twilio.example",
+      TWILIO_VERIFY_LIFETIME: "1 minute",
+      SMS_WEBHOOK_URL: "http://hooks.example/",
       SMS_WEBHOOK_SECRET: secret,
       VONAGE_API_KEY: secret,
       CODE_PROVIDER: "twilio-verify",
@@ -158,11 +166,16 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
     [
       settings,
       "  TWILIO_ACCOUNT_SID is wrong: Expected AC and 32 hexadecimal digits",
+      "  set TWILIO_FROM or TWILIO_MESSAGING_SERVICE_SID",
+      "  TWILIO_BASE_URL is wrong: must be an http or https URL",
+      "  SMS_WEBHOOK_URL must be an https URL: number and code are in what is posted there",
       "  SMS_WEBHOOK_SECRET must be whsec_ and at least 24 bytes in base64, several of them with commas",
       "  VONAGE_API_SECRET is missing",
+      "  VONAGE_FROM is missing",
       "  AWS_REGION is missing",
       "  TEST_NUMBERS must not be set where NODE_ENV is production, unless TEST_NUMBERS_IN_PRODUCTION=1 allows it",
-      "  TWILIO_ACCOUNT_SID is wrong: Expected AC and 32 hexadecimal digits",
+      "  TWILIO_VERIFY_SERVICE_SID is missing",
+      "  TWILIO_VERIFY_LIFETIME must be between 2 minutes and 24 hours",
       "  SMS_LEASE is wrong: it must be longer than 80s, twice what one message may take at all providers together",
       "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL, CODE_KEYS, " +
       "FINGERPRINT_KEY, SMS_PROVIDER)"

@@ -8,8 +8,8 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { SmsNotSent } from "../../core/SmsNotifier.ts"
+import { all, optional, secret, wrong } from "./AdapterSettings.ts"
 import type { Answer } from "./ProviderHttp.ts"
-import { optional, secret, wrong } from "./ProviderSettings.ts"
 import { notSent, ofStatus, type Refusal } from "./Refusal.ts"
 
 /**
@@ -45,7 +45,7 @@ export const sid = (letters: string) =>
   )
 
 /** The settings `TWILIO_ACCOUNT_SID`, `TWILIO_AUTH_TOKEN`, `TWILIO_API_KEY_SID` and `TWILIO_API_KEY_SECRET`. */
-export const accountConfig = Config.all({
+export const accountConfig = all({
   accountSid: Config.schema(sid("AC"), "TWILIO_ACCOUNT_SID"),
   authToken: optional(secret("TWILIO_AUTH_TOKEN")),
   apiKeySid: optional(Config.NonEmptyString("TWILIO_API_KEY_SID")),
