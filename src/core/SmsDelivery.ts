@@ -30,7 +30,7 @@ import type { SmsText } from "./SmsText.ts"
 export interface SmsDeliveryOptions {
   /** How long to wait when nothing is due and nothing is told to have come; 1 second by default. */
   readonly pollInterval?: Duration.Input | undefined
-  /** Messages of a route in hand at once; 32 by default. */
+  /** Messages of a route in hand at once, from 1; 32 by default. */
   readonly concurrency?: number | undefined
   /** How long a message is this worker's; 60 seconds by default. A hand-over is given up after half of it. */
   readonly lease?: Duration.Input | undefined
@@ -78,7 +78,7 @@ const makeQueue = Effect.fnUntraced(function*(
   options: SmsDeliveryOptions,
   stopping: Deferred.Deferred<void>
 ) {
-  const concurrency = options.concurrency ?? defaultConcurrency
+  const concurrency = concurrencyOf(options)
   const pollInterval = Duration.fromInputUnsafe(options.pollInterval ?? "1 second")
   const deliveries = yield* FiberSet.make<void>()
   /** Open when there may be something to do: a message has come, or one is done. */
@@ -148,7 +148,11 @@ const makeQueue = Effect.fnUntraced(function*(
 /** The longest wait between attempts at an outbox that fails. */
 const longestPause = Duration.seconds(5)
 
-const defaultConcurrency = 32
+const concurrencyOf = ({ concurrency = 32 }: SmsDeliveryOptions): number => {
+  // A worker without hands would look like one that has nothing to do.
+  if (!(concurrency >= 1)) throw new RangeError(`SmsDelivery: concurrency must be at least 1, and is ${concurrency}`)
+  return concurrency
+}
 
 const makeHandOver = ({ lease = "60 seconds", maxAttempts = Infinity }: SmsDeliveryOptions) =>
   HandOver.make({ lease: Duration.fromInputUnsafe(lease), maxAttempts })
@@ -168,7 +172,7 @@ const listen = (outbox: Outbox["Service"], stir: Effect.Effect<unknown>) =>
  */
 export const make = Effect.fnUntraced(function*(options: SmsDeliveryOptions = {}) {
   const { claim, handle, routes } = yield* makeHandOver(options)
-  const concurrency = options.concurrency ?? defaultConcurrency
+  const concurrency = concurrencyOf(options)
 
   return {
     /** Takes what is due, works through it and answers how many messages that were. */

@@ -134,6 +134,16 @@ describe("SmsDelivery's worker", () => {
       assert.deepStrictEqual(queue.claims.slice(0, 3), [[0, 2], [1000, 1], [2000, 1]])
     }).pipe(Effect.provide(Memory.layerPorts)))
 
+  it.effect("does not begin without room for a message", () =>
+    Effect.gen(function*() {
+      const queue = yield* makeQueue
+      for (const concurrency of [0, -1, Number.NaN]) {
+        const exit = yield* Effect.exit(queue.run(sending, { concurrency }))
+        assert.include(String(exit), `concurrency must be at least 1, and is ${concurrency}`)
+      }
+      assert.lengthOf(queue.claims, 0)
+    }).pipe(Effect.provide(Memory.layerPorts)))
+
   it.effect("takes nothing while nobody can deliver, then one, and doubles with each that goes well", () =>
     Effect.gen(function*() {
       const queue = yield* makeQueue
