@@ -2,7 +2,8 @@
  * The port of a user's phone state. A store loads and commits; it decides nothing.
  *
  * A host with a users table of its own implements this port and runs the contract suite of `effect-user-phone/testing`
- * against it.
+ * against it. `Users` and `Outbox` then are its own as well: they work on the same users, and `commit` queues the messages that
+ * `Outbox` hands out.
  */
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
@@ -88,10 +89,11 @@ export type CommitResult =
  * Contract:
  *
  * - `load` gives the latest committed state, or undefined for a user that is unknown or removed.
- * - `commit` is one atomic step: the user's sequence is still `before`'s, the counters have room and are charged, or
- *   left as they are by a charge that only checks, the idempotency scope is new, the events are appended, the state becomes
- *   `after`, the messages are queued; or nothing at all happens. Where several reasons not to commit hold, the answer is
- *   the first of `Replayed`, `LostRace`, `LimitReached`.
+ * - `commit` is one atomic step: the user's sequence, `resourceOwner` and `state` are still `before`'s, the counters have room
+ *   and are charged, or left as they are by a charge that only checks, the idempotency scope is new at the time of the last
+ *   event, the events are appended, the state becomes `after` but for `language`, which only `Users` changes, the messages are
+ *   queued; or nothing at all happens. Where several reasons not to commit hold, the answer is the first of `Replayed`,
+ *   `LostRace`, `LimitReached`.
  * - `recall` gives the answer recorded under an idempotency scope that is still kept at `now`.
  * - `history` gives the user's events, oldest first, also those of a removed user.
  * - Two commits on one loaded state never both succeed, from any process.

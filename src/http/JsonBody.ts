@@ -33,7 +33,7 @@ export const decoder = <Fields extends Schema.Struct.Fields, A>(
 }
 
 /**
- * Reads a body to its end, as far as `MaxBodySize` goes.
+ * Reads a body to its end, as far as `RequestBody.longest` goes.
  *
  * @category constructors
  * @since 0.1.0

@@ -4,7 +4,7 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import * as ByteSize from "effect/ByteSize"
+import type * as ByteSize from "effect/ByteSize"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
@@ -55,7 +55,7 @@ export const serve = <A, E, R>(
         disableListenLog: true,
         routerConfig: Routes.routerConfig
       })),
-      Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, maxBodySize ?? ByteSize.kibibytes(64))),
+      Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, maxBodySize ?? RequestBody.defaultLongest)),
       Layer.provide(Layer.succeed(Trailers, trailersOf)),
       Layer.provide(Layer.succeed(RequestBody.RequestBody, readBody)),
       // No operation takes a query; who puts a number or a code there does not find it in the traces.
@@ -88,9 +88,8 @@ const readBody = (request: HttpServerRequest.HttpServerRequest) => {
   if (declared === undefined || expect !== undefined || message.httpVersionMajor !== 1) return RequestBody.read(request)
   const length = Number(declared)
   return Effect.flatMap(
-    HttpIncomingMessage.MaxBodySize,
-    (most = ByteSize.bytes(smallBody)) =>
-      length > Math.min(smallBody, ByteSize.toNumberUnsafe(most)) ? RequestBody.read(request) : collect(request, length)
+    RequestBody.longest,
+    (most) => length > Math.min(smallBody, Number(most)) ? RequestBody.read(request) : collect(request, length)
   )
 }
 

@@ -4,9 +4,7 @@
  */
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf"
 import { Code, ConnectError } from "@connectrpc/connect"
-import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
-import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as Stream from "effect/Stream"
 import { InvalidArgument } from "../core/Errors.ts"
 import { Refused } from "./ErrorResponse.ts"
@@ -16,7 +14,7 @@ import * as Status from "./Status.ts"
 type Bytes = Uint8Array<ArrayBuffer>
 
 /**
- * How a body is to be read. `limit` is the most that the message may be in bytes.
+ * How a body is to be read. `limit` is the most that the message may be in bytes, also once it is decompressed.
  *
  * @category options
  * @since 0.1.0
@@ -27,17 +25,6 @@ export interface Format {
   readonly gzip: boolean
   readonly limit: number
 }
-
-/**
- * The longest message that is read, in bytes, also once it is decompressed.
- *
- * @category options
- * @since 0.1.0
- */
-export const longestMessage: Effect.Effect<number> = Effect.map(
-  HttpIncomingMessage.MaxBodySize,
-  (most) => Number(most ?? ByteSize.kibibytes(64))
-)
 
 /**
  * Takes the one message of a call out of its body.

@@ -22,7 +22,7 @@ import { file_zitadel_message } from "./gen/zitadel/message_pb.ts"
 import { UserService } from "./gen/zitadel/user/v2/user_service_pb.ts"
 import { UserService as UserServiceV2beta } from "./gen/zitadel/user/v2beta/user_service_pb.ts"
 import * as Health from "./Health.ts"
-import * as RpcEnvelope from "./RpcEnvelope.ts"
+import * as RequestBody from "./RequestBody.ts"
 import * as RpcStream from "./RpcStream.ts"
 import * as RpcUnary from "./RpcUnary.ts"
 import * as Status from "./Status.ts"
@@ -47,7 +47,7 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
       ({ service }) => Effect.map(servingStatus(ready, service), (status) => ({ message: { status } }))
     )
   )
-  const streams = createConnectRouter({ readMaxBytes: yield* RpcEnvelope.longestMessage })
+  const streams = createConnectRouter({ readMaxBytes: Number(yield* RequestBody.longest) })
   streams.rpc(
     ServerReflection.method.serverReflectionInfo,
     (questions) => Stream.toAsyncIterable(Stream.map(RpcStream.messagesOf(questions), reflect))

@@ -24,6 +24,7 @@ import { authenticate } from "./BearerAuthentication.ts"
 import { type Refused, statusOf, statusResponse } from "./ErrorResponse.ts"
 import { logBug } from "./Fallback.ts"
 import * as JsonBody from "./JsonBody.ts"
+import * as RequestBody from "./RequestBody.ts"
 import * as RpcEnvelope from "./RpcEnvelope.ts"
 import * as RpcProtocol from "./RpcProtocol.ts"
 import * as RpcQuery from "./RpcQuery.ts"
@@ -119,7 +120,7 @@ export const serve = <I extends DescMessage, O extends DescMessage, R>(
       protocol,
       query === undefined ? request.headers[protocol.encodingHeader] : query.compression
     )
-    const limit = yield* RpcEnvelope.longestMessage
+    const limit = Number(yield* RequestBody.longest)
     const body = yield* query?.body ?? JsonBody.read(input.name, request)
     const { framed, json } = protocol
     const { headers, message } = yield* operation(yield* unwrap(body, { framed, json, gzip, limit }), request.headers)

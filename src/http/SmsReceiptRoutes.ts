@@ -11,6 +11,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { SmsReceipts } from "../core/SmsReceipts.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 import { answeringBugs } from "./Fallback.ts"
+import { RequestBody } from "./RequestBody.ts"
 
 /**
  * The part of the address before the provider's name.
@@ -33,7 +34,10 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
     const request = yield* HttpServerRequest.HttpServerRequest
     const { provider, receiptId } = yield* HttpRouter.params
     // What cannot be read is no report.
-    const body = yield* Effect.orElseSucceed(request.text, () => "")
+    const body = yield* Effect.flatMap(RequestBody, (read) => read(request)).pipe(
+      Effect.map((bytes) => utf8.decode(bytes)),
+      Effect.orElseSucceed(() => "")
+    )
     const query = request.url.split("?").slice(1).join("?")
     yield* take(provider ?? "", { receiptId: receiptId ?? "", query, headers: request.headers, body })
     return HttpServerResponse.empty()
@@ -42,3 +46,6 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   yield* router.add("GET", `${path}/:provider/:receiptId`, answer)
   yield* router.add("POST", `${path}/:provider/:receiptId`, answer)
 }))
+
+/** Keeps every character, since what was signed is the whole of it. */
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })

@@ -12,11 +12,13 @@ import * as Stream from "effect/Stream"
 import { decideGuess } from "../core/GuessDecision.ts"
 import * as Limits from "../core/Limits.ts"
 import { Outbox, type OutboxMessage, routeOfProvider } from "../core/Outbox.ts"
+import { codeIdOf } from "../core/PendingCode.ts"
 import { Users } from "../core/Users.ts"
 import { UserStore } from "../core/UserStore.ts"
+import { lifeOf } from "./internal/Life.ts"
 import { claim, freshlyQueued, settlements, withoutLease } from "./internal/Queue.ts"
 import { assertSame } from "./internal/Same.ts"
-import { committed, folded, newUserId, numberOf, register, settingNumber } from "./internal/Samples.ts"
+import { committed, folded, messageFor, newUserId, numberOf, register, settingNumber } from "./internal/Samples.ts"
 
 /**
  * @category suites
@@ -156,6 +158,35 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
           }
         })
         assertSame(yield* folded(user), yield* store.load(user.userId))
+      }))
+
+    it.effect("gives the pending code the provider's id of it, in the same step", () =>
+      Effect.gen(function*() {
+        const { now } = yield* freshlyQueued(0)
+        const outbox = yield* Outbox
+        const store = yield* UserStore
+        const registered = yield* register()
+        const life = lifeOf(registered, now)
+        const asks = life.findIndex(({ after }) => after.pending?._tag === "ProviderCode")
+        const { pending } = life[asks]!.after
+        const message = {
+          ...messageFor(registered.userId, codeIdOf(pending!), now),
+          route: routeOfProvider(newUserId())
+        }
+        for (const change of life.slice(0, asks)) yield* Effect.flatMap(store.commit(change), committed)
+        yield* Effect.flatMap(store.commit({ ...life[asks]!, messages: [message] }), committed)
+        const [claimed] = yield* outbox.claim({ route: message.route, now, limit: 1, lease: Duration.minutes(1) })
+        const sent = {
+          _tag: "Sent",
+          at: now,
+          provider: "test",
+          reference: undefined,
+          verificationId: "verification"
+        } as const
+        assert.isTrue(yield* outbox.settle(claimed!, sent))
+        const loaded = (yield* store.load(registered.userId))!
+        assertSame(loaded.pending, { ...pending, verificationId: "verification" })
+        assertSame(yield* folded(registered), loaded)
       }))
 
     it.effect("gives no message to two workers", () =>

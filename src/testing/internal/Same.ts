@@ -5,8 +5,8 @@
 import { assert } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"
 
-export const assertSame = (actual: unknown, expected: unknown): void =>
-  assert.deepStrictEqual(revealed(actual), revealed(expected))
+export const assertSame = (actual: unknown, expected: unknown, what?: string): void =>
+  assert.deepStrictEqual(revealed(actual), revealed(expected), what)
 
 const revealed = (value: unknown): unknown => {
   if (Redacted.isRedacted(value)) return { redacted: Redacted.value(value) }
