@@ -1,8 +1,18 @@
 /** A server of your own with PostgreSQL: your routes beside the operations, and a worker that delivers. */
 import { NodeCrypto, NodeRuntime } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
-import { Config, Effect, Layer, References, Schema } from "effect"
-import { Access, CodeGenerator, Errors, Operations, SmsDelivery, UserId, Users } from "effect-user-phone"
+import { Config, Duration, Effect, Layer, References, Schema } from "effect"
+import {
+  Access,
+  CodeGenerator,
+  Errors,
+  Limits,
+  Operations,
+  PhoneNumber,
+  SmsDelivery,
+  UserId,
+  Users
+} from "effect-user-phone"
 import * as ConsoleSmsNotifier from "effect-user-phone/adapters/ConsoleSmsNotifier"
 import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
 import * as IcuSmsText from "effect-user-phone/adapters/IcuSmsText"
@@ -38,6 +48,12 @@ const layerReadiness = Layer.effect(
   )
 )
 
+/** What differs from the defaults. The operations take it as they are built, so it has to be among what they are built from. */
+const layerRules = Layer.mergeAll(
+  Layer.succeed(PhoneNumber.PhonePolicy, { regions: ["AT", "CH", "DE"] }),
+  Layer.succeed(Limits.Limits, { ...Limits.defaults, codesPerUser: [{ max: 10, within: Duration.hours(24) }] })
+)
+
 const layerPhone = Operations.layer.pipe(
   Layer.provideMerge(
     Layer.mergeAll(
@@ -50,7 +66,8 @@ const layerPhone = Operations.layer.pipe(
       // Prints each SMS: put your provider here.
       ConsoleSmsNotifier.layer,
       IcuSmsText.layer(),
-      layerReadiness
+      layerReadiness,
+      layerRules
     ).pipe(Layer.provideMerge(Layer.merge(NodeCrypto.layer, NodeVaultCrypto.layer)))
   ),
   Layer.provideMerge(layerDatabase)

@@ -68,6 +68,7 @@ describe("docs/embedding.md", () => {
         assert.strictEqual((yield* send("POST", "/v2/users/ada/phone", { phone: "+41791234567" })).status, 404)
         assert.strictEqual((yield* send("POST", "/sign-up/ada")).status, 201)
         assert.strictEqual((yield* send("POST", "/sign-up/ada")).status, 409)
+        assert.strictEqual((yield* send("POST", "/v2/users/ada/phone", { phone: "+33612345678" })).status, 400)
         assert.strictEqual((yield* send("POST", "/v2/users/ada/phone", { phone: "+41791234567" })).status, 200)
         const code = yield* Effect.repeat(
           Effect.sync(() => /SMS to \+41791234567: (\d{6})/.exec(output)?.[1]),

@@ -92,7 +92,8 @@ export const off: Limits = {
 }
 
 /**
- * The limits in force, a setting with a default.
+ * The limits in force, a setting with a default. It is read
+ * where the operations are built.
  *
  * @category references
  * @since 0.1.0

@@ -15,7 +15,8 @@ export interface Notices {
 }
 
 /**
- * Whether notices are sent, a setting with a default. How many go to one number is a limit, `noticesPerNumber`.
+ * Whether notices are sent, a setting with a default. How many go to one number is a limit, `noticesPerNumber`. It is read
+ * where the operations are built.
  *
  * @category references
  * @since 0.1.0

@@ -82,13 +82,13 @@ export interface PhonePolicy {
    * - `valid`: a valid number of any line type but premium rate, toll free and shared cost.
    * - `parsable`: anything with a known country code and at most 15 digits, as ZITADEL takes it.
    */
-  readonly accept: "mobile" | "valid" | "parsable"
+  readonly accept?: "mobile" | "valid" | "parsable" | undefined
   /** The only regions whose numbers are taken, or `all`, the default. */
-  readonly regions: "all" | ReadonlyArray<Region>
+  readonly regions?: "all" | ReadonlyArray<Region> | undefined
 }
 
 /**
- * The policy in force, a setting with a default.
+ * The policy in force, a setting with a default. It is read where the operations are built.
  *
  * @category references
  * @since 0.1.0
@@ -137,15 +137,18 @@ const isE164: (text: string) => text is E164 = Schema.is(E164)
 
 const fail = (reason: InvalidPhoneNumber["reason"]) => Result.fail(new InvalidPhoneNumber({ reason }))
 
-const judge = (number: ParsedNumber, policy: PhonePolicy): InvalidPhoneNumber["reason"] | undefined => {
-  if (policy.accept !== "parsable") {
+const judge = (
+  number: ParsedNumber,
+  { accept = "mobile", regions = "all" }: PhonePolicy
+): InvalidPhoneNumber["reason"] | undefined => {
+  if (accept !== "parsable") {
     const type = number.getType()
     // What has a type is valid.
     if (type === undefined && !number.isValid()) return "NotValid"
     if (type !== undefined && costlyTypes.has(type)) return "TypeRefused"
-    if (policy.accept === "mobile" && (type === undefined || !mobileTypes.has(type))) return "TypeRefused"
+    if (accept === "mobile" && (type === undefined || !mobileTypes.has(type))) return "TypeRefused"
   }
-  return policy.regions === "all" || policy.regions.some((region) => isOf(number, region)) ? undefined : "RegionRefused"
+  return regions === "all" || regions.some((region) => isOf(number, region)) ? undefined : "RegionRefused"
 }
 
 /** A number that no region has for sure, since it is not valid, is taken by any with its country code. */

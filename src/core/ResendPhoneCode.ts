@@ -89,7 +89,7 @@ export class ResendPhoneCode extends Context.Service<ResendPhoneCode, {
 
 /**
  * How long the code before the new one is still accepted, at most to its own expiry; 60 seconds by default. Zero for not
- * at all.
+ * at all. It is read where the operation is built.
  *
  * @category references
  * @since 0.1.0

@@ -129,7 +129,12 @@ describe("PhoneNumber", () => {
 
   it.effect("has to be a mobile number of any region unless the host says otherwise", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* PhoneNumber.PhonePolicy, { accept: "mobile", regions: "all" })
+      const policy = yield* PhoneNumber.PhonePolicy
+      assert.deepStrictEqual(policy, { accept: "mobile", regions: "all" })
+      for (const text of ["+41791112233", "+33612345678", "+41446681800"]) {
+        assert.strictEqual(parse(text, {}), parse(text, policy))
+      }
+      assert.strictEqual(parse("0791112233", { defaultRegion: "CH" }), "+41791112233")
     }))
 
   it("knows regions by their two capitals", () => {
