@@ -2,6 +2,7 @@
  * The user store in PostgreSQL. What is loaded or committed at the same time goes in one round trip and one transaction: the
  * function of `PgCommitChanges`; one that has to wait for others goes alone.
  */
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -72,11 +73,18 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
           )
       )
 
+    const outsideTransactions = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.updateContext(
+        effect,
+        (context: Context.Context<R>) => Context.omit(sql.transactionService)(context) as typeof context
+      )
+
+    // In its caller's fiber, and still not in a transaction that its caller may have open.
     const alone = (commit: Commit) =>
       Effect.flatMap(
         commitAll([commit], { waits: true }),
         (outcomes) => outcomes === null ? committed : decodeOutcome(outcomes[0])
-      )
+      ).pipe(outsideTransactions)
 
     const commitTogether = yield* Batch.make({
       patience: statementTimeout,

@@ -11,6 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import type { Access } from "./Access.ts"
 import type { Actor } from "./Actor.ts"
 import { CodeGenerator } from "./CodeGenerator.ts"
@@ -126,25 +128,33 @@ const make = Effect.gen(function*() {
     outcome: CheckOutcome
   ) {
     const now = yield* DateTime.now
+    const unanswered = phone.append(decideUnanswered(user, attempted, codeId, now))
+    if (outcome === "spent" || outcome === "expired") {
+      // The provider has not looked at the guess.
+      yield* unanswered
+      return yield* new InvalidCode({ reason: outcome === "spent" ? "CODE_SPENT" : "CODE_EXPIRED", guessesLeft: 0 })
+    }
     const right = outcome === "right"
-    const decision = yield* Effect.fromResult(decideOutcome(user, attempted, { codeId, right }, now))
-    const details = yield* phone.append(decision)
-    if (right) return { details }
-    if (outcome === "wrong") return yield* wrongGuess(decision.after, limits, now)
-    return yield* new InvalidCode({ reason: outcome === "spent" ? "CODE_SPENT" : "CODE_EXPIRED", guessesLeft: 0 })
+    const decision = decideOutcome(user, attempted, { codeId, right }, now)
+    if (Result.isFailure(decision)) {
+      // The code is not pending any more, so the guess proves nothing; a wrong one still was a look.
+      if (right) yield* unanswered
+      return yield* decision.failure
+    }
+    const details = yield* phone.append(decision.success)
+    return right ? { details } : yield* wrongGuess(decision.success.after, limits, now)
   })
 
   /** What was counted for nothing. Where that cannot be recorded, it stays counted. */
   const takeBack = (userId: UserId, { codeId, decision }: Attempt) =>
-    Effect.ignore(
-      phone.onUser(
-        userId,
-        "SelfOrWriter",
-        ({ user }) => Effect.flatMap(DateTime.now, (now) => phone.append(decideUnanswered(user, decision, codeId, now)))
-      )
-    )
+    phone.onUser(
+      userId,
+      "SelfOrWriter",
+      ({ user }) => Effect.flatMap(DateTime.now, (now) => phone.append(decideUnanswered(user, decision, codeId, now)))
+    ).pipe(insisting, Effect.ignore)
 
-  // A provider says once that a guess is right: a caller who has gone by then must not make that be lost.
+  // A provider says once that a guess is right: neither a caller who has gone by then nor a store that fails for a moment
+  // may make that be lost.
   const ask = (userId: UserId, guess: Redacted.Redacted, attempted: Attempt) =>
     Effect.uninterruptible(Effect.suspend(() => {
       const { number: recipient, provider, verificationId } = attempted
@@ -152,17 +162,19 @@ const make = Effect.gen(function*() {
       return Effect.interruptible(provider.check({ verificationId, recipient, guess })).pipe(
         Effect.forkDetach,
         Effect.flatMap(Fiber.join),
-        Effect.tapError(() => takeBack(userId, attempted)),
+        Effect.tapCause(() => takeBack(userId, attempted)),
         Effect.flatMap((outcome) =>
-          phone.onUser(userId, "SelfOrWriter", ({ user }) => settleAttempt(user, attempted, outcome))
+          phone.onUser(userId, "SelfOrWriter", ({ user }) => settleAttempt(user, attempted, outcome)).pipe(insisting)
         )
       )
     }))
 
-  const look = Effect.fnUntraced(function*(user: UserPhone, guess: Redacted.Redacted) {
-    const now = yield* DateTime.now
-    const fingerprint = user.phone && (yield* vault.fingerprint("number", [Redacted.value(user.phone.number)]))
-    if (user.pending?._tag === "ProviderCode") return yield* attempt(user, fingerprint, now)
+  const lookAtOwn = Effect.fnUntraced(function*(
+    user: UserPhone,
+    fingerprint: string | undefined,
+    guess: Redacted.Redacted,
+    now: DateTime.Utc
+  ) {
     const { codes, number } = yield* Effect.fromResult(codesToCompare(user, fingerprint, limits, now))
     // Without the key of the pending code nothing is counted, so nothing may be looked at either.
     const right = yield* isRight(guess, codes, { userId: user.userId, number }).pipe(
@@ -178,11 +190,32 @@ const make = Effect.gen(function*() {
       const userId = yield* RequestShape.checkUserId("VerifyPhoneRequest", id)
       const guess = yield* RequestShape.checkCode("VerifyPhoneRequest", verificationCode, generator.read)
 
-      const looked = yield* phone.onUser(userId, "SelfOrWriter", ({ user }) => look(user, guess))
-      return "details" in looked ? looked : yield* ask(userId, guess, looked)
+      let attempted: Attempt | undefined
+      const look = Effect.fnUntraced(function*(user: UserPhone) {
+        const now = yield* DateTime.now
+        const fingerprint = user.phone && (yield* vault.fingerprint("number", [Redacted.value(user.phone.number)]))
+        if (user.pending?._tag !== "ProviderCode") return yield* lookAtOwn(user, fingerprint, guess, now)
+        return yield* attempt(user, fingerprint, now).pipe(
+          Effect.tap((made) => Effect.sync(() => attempted = made)),
+          Effect.uninterruptible
+        )
+      })
+      return yield* Effect.uninterruptibleMask((restore) =>
+        restore(phone.onUser(userId, "SelfOrWriter", ({ user }) => look(user))).pipe(
+          Effect.onInterrupt(() => attempted === undefined ? Effect.void : takeBack(userId, attempted)),
+          Effect.flatMap((looked) => "details" in looked ? Effect.succeed(looked) : ask(userId, guess, looked))
+        )
+      )
     }, inSpan("VerifyPhone.verifyPhone"))
   })
 })
+
+/** Tries again for a while where the store is unavailable, or too many others wait for the user. */
+const insisting = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(effect, {
+    while: ({ _tag }) => _tag === "Unavailable",
+    schedule: Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
+  })
 
 /** A guess that has been counted, and that a provider is asked about next. */
 interface Attempt {

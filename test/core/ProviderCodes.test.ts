@@ -1,6 +1,6 @@
 /** Codes that a provider makes and checks: the operations over a provider that is played here, in memory. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Fiber, Layer, Redacted } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/adapters/Memory.ts"
 import {
@@ -92,6 +92,27 @@ const failure = <A, R>(operation: Effect.Effect<A, { readonly _tag: string }, R>
     const { reason } = error as { readonly reason?: string }
     return reason === undefined ? error._tag : `${error._tag} ${reason}`
   })
+
+/** Verifies over a store whose commits of an event may be made otherwise. */
+const verifyWhere = Effect.fnUntraced(function*(
+  userId: string,
+  code: string,
+  event: string,
+  commit: (committed: Effect.Effect<UserStore.CommitResult, Errors.Unavailable>) => typeof committed
+) {
+  const store = yield* UserStore.UserStore
+  const other = Layer.succeed(UserStore.UserStore, {
+    ...store,
+    commit: (change) =>
+      change.events[0].change.type === `user.human.phone.${event}` ? commit(store.commit(change)) : store.commit(change)
+  })
+  return yield* verify(userId, code).pipe(Effect.provide(Layer.fresh(Operations.layer).pipe(Layer.provide(other))))
+})
+
+const guessesOf = (userId: UserId.UserId) =>
+  Effect.map(UserStore.UserStore.use((store) => store.load(userId)), (user) => user!.guesses)
+
+const down = Effect.fail(new Errors.Unavailable({ cause: "the database does not answer" }))
 
 describe("a code that a provider makes", () => {
   it.effect("is started by the worker, checked by the provider, and verifies the number", () =>
@@ -234,35 +255,104 @@ describe("a code that a provider makes", () => {
       yield* verify(userId, right)
     }).pipe(Effect.provide(layers)))
 
-  it.effect("counts a guess while the provider is asked, and keeps what could not be taken back", () =>
+  it.effect("counts a guess while the provider is asked, and keeps what could not be taken back in five seconds", () =>
     Effect.gen(function*() {
       const played = yield* Played
       const userId = yield* waiting
-      const store = yield* UserStore.UserStore
-      const failing = Layer.succeed(UserStore.UserStore, {
-        ...store,
-        commit: (change) =>
-          change.events[0].change.type === "user.human.phone.verification.unanswered"
-            ? Effect.fail(new Errors.Unavailable({ cause: "the database does not answer" }))
-            : store.commit(change)
-      })
       played.next = Effect.fail(new Errors.Unavailable({ cause: "the provider does not answer" }))
-      const answer = verify(userId, right).pipe(
-        Effect.provide(Layer.fresh(Operations.layer).pipe(Layer.provide(failing)))
-      )
-      assert.strictEqual(yield* failure(answer), "Unavailable")
+      const tried = yield* Deferred.make<void>()
+      const answer = yield* Effect.forkChild(failure(verifyWhere(
+        userId,
+        right,
+        "verification.unanswered",
+        () => Effect.andThen(Deferred.succeed(tried, undefined), down)
+      )))
+      yield* Deferred.await(tried)
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(yield* Fiber.join(answer), "Unavailable")
       assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 4)
     }).pipe(Effect.provide(layers)))
 
-  it.effect("says what the provider says of a code that it looks at no more", () =>
+  it.effect("says what the provider says of a code that it looks at no more, and counts nothing then", () =>
     Effect.gen(function*() {
       const played = yield* Played
       const userId = yield* waiting
-      for (const [outcome, reason] of [["expired", "CODE_EXPIRED"], ["spent", "CODE_SPENT"]] as const) {
-        played.next = Effect.succeed(outcome)
-        assert.strictEqual(yield* failure(verify(userId, right)), `InvalidCode ${reason}`)
+      yield* failure(verify(userId, "314159"))
+      const before = yield* guessesOf(userId)
+      for (let guess = 0; guess < 20; guess++) {
+        for (const [outcome, reason] of [["expired", "CODE_EXPIRED"], ["spent", "CODE_SPENT"]] as const) {
+          played.next = Effect.succeed(outcome)
+          assert.strictEqual(yield* failure(verify(userId, right)), `InvalidCode ${reason}`)
+        }
       }
       assert.isFalse((yield* get(userId)).phone?.verified)
+      assert.deepStrictEqual(yield* guessesOf(userId), before)
+      // The number has used up nothing either.
+      played.next = undefined
+      yield* verify(userId, right)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("proves the number although the store fails for a moment once the provider has said so", () =>
+    Effect.gen(function*() {
+      const userId = yield* waiting
+      const failed = yield* Deferred.make<void>()
+      let failures = 0
+      const verifying = yield* Effect.forkChild(verifyWhere(
+        userId,
+        right,
+        "verified",
+        (committed) => failures++ < 3 ? Effect.andThen(Deferred.succeed(failed, undefined), down) : committed
+      ))
+      yield* Deferred.await(failed)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(verifying)
+      assert.strictEqual(failures, 4)
+      assert.isTrue((yield* get(userId)).phone?.verified)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("counts nothing where it was guessed right twice at once", () =>
+    Effect.gen(function*() {
+      const userId = yield* waiting
+      const answers = yield* Effect.all([1, 2].map(() => Effect.exit(verify(userId, right))), {
+        concurrency: "unbounded"
+      })
+      assert.lengthOf(answers.filter(Exit.isSuccess), 1)
+      assert.include(yield* eventsOf(userId), "verification.unanswered")
+      assert.deepStrictEqual(yield* guessesOf(userId), { wrongInARow: 0, wrongAt: [] })
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("counts no guess about which the provider has a bug", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* waiting
+      played.next = Effect.die(new Error("a bug"))
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(verify(userId, right))))
+      assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 5)
+      assert.deepStrictEqual(yield* guessesOf(userId), { wrongInARow: 0, wrongAt: [] })
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("counts no guess of a caller who has gone before the provider was asked", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* waiting
+      const [committing, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const call = yield* Effect.forkChild(verifyWhere(
+        userId,
+        right,
+        "verification.attempted",
+        (committed) =>
+          Deferred.succeed(committing, undefined).pipe(
+            Effect.andThen(Deferred.await(commit)),
+            Effect.andThen(committed)
+          )
+      ))
+      yield* Deferred.await(committing)
+      const gone = yield* Effect.forkChild(Fiber.interrupt(call), { startImmediately: true })
+      yield* Deferred.succeed(commit, undefined)
+      yield* Fiber.join(gone)
+      assert.deepStrictEqual(played.checked, [])
+      assert.deepStrictEqual((yield* eventsOf(userId)).slice(-2), ["verification.attempted", "verification.unanswered"])
+      assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 5)
     }).pipe(Effect.provide(layers)))
 
   it.effect("proves nothing by an answer that comes when the number has been changed, removed, or its code resent", () =>
@@ -294,20 +384,16 @@ describe("a code that a provider makes", () => {
     Effect.gen(function*() {
       const userId = yield* waiting
       const [committing, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-      const store = yield* UserStore.UserStore
-      const held = Layer.succeed(UserStore.UserStore, {
-        ...store,
-        commit: (change) =>
-          change.events[0].change.type === "user.human.phone.verified"
-            ? Deferred.succeed(committing, undefined).pipe(
-              Effect.andThen(Deferred.await(commit)),
-              Effect.andThen(store.commit(change))
-            )
-            : store.commit(change)
-      })
-      const call = yield* Effect.forkChild(
-        verify(userId, right).pipe(Effect.provide(Layer.fresh(Operations.layer).pipe(Layer.provide(held))))
-      )
+      const call = yield* Effect.forkChild(verifyWhere(
+        userId,
+        right,
+        "verified",
+        (committed) =>
+          Deferred.succeed(committing, undefined).pipe(
+            Effect.andThen(Deferred.await(commit)),
+            Effect.andThen(committed)
+          )
+      ))
       yield* Deferred.await(committing)
       const gone = yield* Effect.forkChild(Fiber.interrupt(call), { startImmediately: true })
       yield* Deferred.succeed(commit, undefined)

@@ -1,6 +1,6 @@
 /** The delivery worker's rounds: what it takes and when, what it makes texts from, and what it tells its operator. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Duration, Effect, Fiber, Layer, Random, Redacted } from "effect"
+import { DateTime, Deferred, Duration, Effect, Fiber, Layer, Queue, Random, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/adapters/Memory.ts"
 import { CodeVault, Errors, Outbox, SmsDelivery, SmsNotifier, SmsText } from "../../src/core/index.ts"
@@ -108,28 +108,37 @@ describe("SmsDelivery's records", () => {
       assert.deepStrictEqual(logs, [["Warn", "an SMS lost its lease before it was settled", message.messageId]])
     }).pipe(Effect.provide(layers)))
 
-  it.effect("tell of a message that could not be settled for a quarter of its lease", () =>
+  it.effect("tell of a message that could not be settled until its lease was over", () =>
     Effect.gen(function*() {
       const { message, outboxOf } = yield* oneMessage
       const { layer, logs } = record()
       const tries: Array<number> = []
-      const tried = yield* Deferred.make<void>()
+      const tried = yield* Queue.unbounded<void>()
       const unreachable = Outbox.Outbox.of({
         ...outboxOf(message),
         settle: () =>
           Effect.gen(function*() {
             tries.push((yield* DateTime.now).epochMilliseconds)
-            yield* Deferred.succeed(tried, undefined)
+            yield* Queue.offer(tried, undefined)
             return yield* down
           })
       })
       const { deliverDue } = yield* workerOf(unreachable, sending, { lease: "10 seconds" })
       const round = yield* Effect.forkChild(Effect.provide(deliverDue, layer))
-      yield* Deferred.await(tried)
-      yield* TestClock.adjust("10 seconds")
+      yield* Queue.take(tried)
+      yield* TestClock.adjust("20 seconds")
       assert.strictEqual(yield* Fiber.join(round), 1)
-      assert.deepStrictEqual(tries, [0, 1000, 2000, 3000])
+      assert.deepStrictEqual(tries, Array.from({ length: 11 }, (_, second) => second * 1000))
       assert.deepStrictEqual(logs, [["Error", "an SMS could not be settled", message.messageId]])
+
+      // Who is to stop waits no longer.
+      yield* Queue.clear(tried)
+      const stopped = yield* Effect.forkChild(Effect.provide(deliverDue, layer))
+      yield* Queue.take(tried)
+      yield* TestClock.adjust("1500 millis")
+      yield* Fiber.interrupt(stopped)
+      assert.deepStrictEqual(tries.slice(11).map((at) => at - 20_000), [0, 1000])
+      assert.lengthOf(logs, 2)
     }).pipe(Effect.provide(layers)))
 
   it.effect("trace a message by its id and how often it was tried", () =>

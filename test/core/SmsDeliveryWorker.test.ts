@@ -118,6 +118,23 @@ describe("SmsDelivery's worker", () => {
       }
     }).pipe(Effect.provide(Memory.layerPorts)))
 
+  it.effect("listens again after what tells of messages has failed", () =>
+    Effect.gen(function*() {
+      const queue = yield* makeQueue
+      const told = yield* PubSub.unbounded<void>()
+      let listened = 0
+      const arrivals = Stream.suspend(() =>
+        listened++ === 0 ? Stream.fail(new Errors.Unavailable({ cause: "no LISTEN" })) : Stream.fromPubSub(told)
+      )
+      yield* queue.run(sending, { pollInterval: "1 hour" }, { arrivals })
+      yield* settle("5 seconds")
+      assert.strictEqual(listened, 2)
+      yield* queue.put(1)
+      yield* PubSub.publish(told, undefined)
+      yield* settle()
+      assert.lengthOf(queue.settled, 1)
+    }).pipe(Effect.provide(Memory.layerPorts)))
+
   it.effect("takes the next message as soon as one is done, while others still hang", () =>
     Effect.gen(function*() {
       const queue = yield* makeQueue
@@ -172,7 +189,7 @@ describe("SmsDelivery's worker", () => {
       for (let second = 0; second < 10; second++) yield* settle("1 second")
       assert.strictEqual(inHand[0], 1)
       const widest = (from: number, to: number) => Math.max(...inHand.slice(from, to))
-      assert.deepStrictEqual([widest(0, 1), widest(1, 3), widest(0, 40)], [1, 2, 32])
+      assert.deepStrictEqual([widest(0, 1), widest(1, 3), widest(3, 7), widest(0, 40)], [1, 2, 4, 32])
       const sent = queue.settled.filter(([, { _tag }]) => _tag === "Sent").map(([id]) => id)
       assert.lengthOf(new Set(sent).size === 40 ? sent : [], 40)
     }).pipe(Effect.provide(Memory.layerPorts)))

@@ -6,7 +6,6 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import * as Schedule from "effect/Schedule"
 import { CodeVault, type MessageBody } from "../CodeVault.ts"
 import * as Limits from "../Limits.ts"
 import { type ClaimedMessage, Outbox, type Route, routeOfProvider, type Settlement } from "../Outbox.ts"
@@ -51,7 +50,7 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
 
     if (provider !== undefined && route === providerRoute) {
       const { verificationId } = yield* provider.start({ messageId, userId, recipient, language })
-      const reference = verificationId
+      const reference = printable(verificationId)
       return { _tag: "Sent", at: yield* DateTime.now, provider: provider.id, reference, verificationId } as const
     }
     const content = contentOf(body)
@@ -88,19 +87,31 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
       )
     )
 
-  const settle = (message: ClaimedMessage, settlement: Settlement | Sent) =>
-    outbox.settle(message, settlement).pipe(
-      Effect.tap(() =>
-        settlement._tag === "Sent" && "receipt" in settlement && settlement.receipt !== undefined
-          ? outbox.report(message.messageId, keepable(settlement.receipt), settlement.at)
-          : Effect.void
-      ),
-      Effect.retry(Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: Duration.times(lease, 0.25) }))),
+  /**
+   * Settles, if need be again and again until the lease is over: until then the message is this worker's, and nobody has sent
+   * it again. Only the waits in between can be interrupted.
+   */
+  const settle = (message: ClaimedMessage, settlement: Settlement | Sent, leasedUntil: DateTime.Utc) => {
+    const once = Effect.uninterruptible(
+      outbox.settle(message, settlement).pipe(
+        Effect.tap(() =>
+          settlement._tag === "Sent" && "receipt" in settlement && settlement.receipt !== undefined
+            ? outbox.report(message.messageId, keepable(settlement.receipt), settlement.at)
+            : Effect.void
+        )
+      )
+    )
+    const again = Effect.retry(Effect.delay(once, settlingPause), {
+      while: () => Effect.map(DateTime.now, (now) => DateTime.isLessThan(now, leasedUntil))
+    })
+    return once.pipe(
+      Effect.catch(() => Effect.interruptible(again)),
       Effect.flatMap((settled) =>
         settled ? Effect.void : Effect.logWarning("an SMS lost its lease before it was settled", message.messageId)
       ),
       Effect.catchCause(() => Effect.logError("an SMS could not be settled", message.messageId))
     )
+  }
 
   const routes: ReadonlyArray<Route> = providerRoute === undefined ? ["sms"] : ["sms", providerRoute]
 
@@ -113,6 +124,7 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
 
     handle: Effect.fnUntraced(function*(message: ClaimedMessage) {
       yield* Effect.annotateCurrentSpan({ messageId: message.messageId, attempts: message.attempts })
+      const leasedUntil = DateTime.addDuration(yield* DateTime.now, lease)
       // A hand-over may be interrupted; what came of it is settled all the same.
       return yield* Effect.uninterruptibleMask((restore) =>
         restore(attempt(message)).pipe(
@@ -127,14 +139,18 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
           ),
           Effect.tap((outcome) =>
             outcome._tag === "Paused"
-              ? Effect.flatMap(release("paused", Duration.zero), (settlement) => settle(message, settlement))
-              : settle(message, outcome)
+              ? Effect.flatMap(release("paused", Duration.zero), (settlement) =>
+                settle(message, settlement, leasedUntil))
+              : settle(message, outcome, leasedUntil)
           )
         )
       )
     }, inSpan("SmsDelivery.handle"))
   }
 })
+
+/** How long it is until a settlement that failed is tried again. */
+const settlingPause = Duration.seconds(1)
 
 /** How long a message waits that was sealed with a key which this process does not hold. */
 const keyPause = Duration.seconds(5)
