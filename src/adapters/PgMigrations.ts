@@ -116,7 +116,7 @@ const routes = Effect.gen(function*() {
   yield* sql`UPDATE user_phone.outbox o SET route = 'verification/' || (u.pending ->> 'providerId') FROM user_phone.users u
     WHERE o.status = 'queued' AND u.user_id = o.user_id AND u.pending ->> '_tag' = 'ProviderCode'
       AND u.pending ->> 'codeId' = o.code_id::text`
-  yield* sql`DROP INDEX user_phone.outbox_fresh, user_phone.outbox_put_off`
+  yield* sql`DROP INDEX IF EXISTS user_phone.outbox_fresh, user_phone.outbox_put_off`
   yield* sql`CREATE INDEX outbox_fresh ON user_phone.outbox (route, created_at)
     WHERE status = 'queued' AND due_at <= created_at`
   yield* sql`CREATE INDEX outbox_put_off ON user_phone.outbox (route, due_at) WHERE status = 'queued' AND due_at > created_at`
@@ -135,19 +135,34 @@ const growth = Effect.gen(function*() {
   yield* sql`DROP INDEX IF EXISTS user_phone.outbox_queued_of_user`
 })
 
-/** The newest migration installs the functions, all of them, in their present form. */
-const migrations = Migrator.fromRecord({
+/** In order, and never changed once released. The newest one installs the functions, all of them, in their present form. */
+const migrations = {
   "0001_user_phone": tables,
   "0002_proof_and_wait": proofAndWait,
   "0003_delivery": delivery,
   "0004_group_commit": Effect.void,
   "0005_routes": routes,
   "0006_growth": growth,
-  "0007_arrays": PgFunctions.install
+  "0007_arrays": Effect.void,
+  "0008_isolation": PgFunctions.install
+}
+
+/** Functions that another version has replaced would fail call by call. */
+const refuseNewer = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const known = Object.keys(migrations).length
+  const [row] = yield* sql<{ readonly newest: number }>`SELECT max(migration_id) AS newest FROM user_phone.migrations`
+  if (row !== undefined && row.newest > known) {
+    return yield* new Migrator.MigrationError({
+      kind: "BadState",
+      message:
+        `the schema user_phone is of a newer version: it has migration ${row.newest}, and this one knows ${known}`
+    })
+  }
 })
 
 /**
- * Brings the schema up to date.
+ * Brings the schema up to date. Fails where it is of a newer version than this one.
  *
  * @category constructors
  * @since 0.1.0
@@ -156,6 +171,8 @@ export const run: Effect.Effect<void, SqlError | Migrator.MigrationError, SqlCli
   function*() {
     const sql = yield* SqlClient.SqlClient
     yield* sql.withTransaction(Effect.gen(function*() {
+      // Whoever has waited for the lock has to see what was done under it, whatever the default of the database.
+      yield* sql`SET TRANSACTION ISOLATION LEVEL READ COMMITTED`
       // Several processes may start at once, and CREATE … IF NOT EXISTS is not safe against itself.
       yield* sql`SELECT pg_advisory_xact_lock(hashtextextended('user_phone:migrations', 0))`
       // Asked first, since a role that was given the schema may not be allowed to create one.
@@ -163,7 +180,8 @@ export const run: Effect.Effect<void, SqlError | Migrator.MigrationError, SqlCli
         { readonly exists: boolean }
       >`SELECT to_regnamespace('user_phone') IS NOT NULL AS exists`
       if (schema?.exists !== true) yield* sql`CREATE SCHEMA user_phone`
-      yield* Migrator.make({})({ loader: migrations, table: "user_phone.migrations" })
+      yield* Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: "user_phone.migrations" })
+      yield* refuseNewer
     }))
   }
 )

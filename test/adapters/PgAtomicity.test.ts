@@ -63,7 +63,7 @@ describe("migrations", () => {
       yield* start
       const sql = yield* SqlClient.SqlClient
       const rows = yield* sql`SELECT migration_id FROM user_phone.migrations`
-      assert.deepStrictEqual(rows, [1, 2, 3, 4, 5, 6, 7].map((migration_id) => ({ migration_id })))
+      assert.deepStrictEqual(rows, [1, 2, 3, 4, 5, 6, 7, 8].map((migration_id) => ({ migration_id })))
     }).pipe(Effect.provide(layerClient.pipe(Layer.provideMerge(layerDatabase)))))
 })
 

@@ -132,6 +132,38 @@ layer(layerStores, { excludeTestServices: true, timeout: "60 seconds" })("commit
       assert.deepStrictEqual(new Set(tags.toSpliced(20, 1)), new Set(["Committed"]))
     }))
 
+  it.effect("are transactions of their own, also inside one of the host's, and when they have to wait", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const store = yield* UserStore
+      for (const waits of [false, true]) {
+        const [user] = yield* registerMany(1)
+        const change = yield* setting(user!)
+        const committed = yield* Deferred.make<void>()
+        const hosts = sql.withTransaction(
+          store.commit(change).pipe(
+            Effect.map((result) => assert.strictEqual(result._tag, "Committed")),
+            Effect.andThen(Effect.fail("rolled back"))
+          )
+        ).pipe(Effect.flip, Effect.ensuring(Deferred.succeed(committed, undefined)))
+        if (!waits) yield* hosts
+        else {
+          yield* whileLocked(
+            (sql) => sql`SELECT 1 FROM user_phone.users WHERE user_id = ${user!.userId} FOR UPDATE`,
+            (release) =>
+              Effect.gen(function*() {
+                const waiting = yield* Effect.forkChild(hosts)
+                yield* Effect.sleep("200 millis")
+                assert.isFalse(Deferred.isDoneUnsafe(committed))
+                yield* release
+                assert.strictEqual(yield* Fiber.join(waiting), "rolled back")
+              })
+          )
+        }
+        assert.strictEqual((yield* store.load(user!.userId))?.sequence, 2n)
+      }
+    }))
+
   it.effect("do not wait for a user that somebody else holds, who is waited for alone", () =>
     Effect.gen(function*() {
       const users = yield* registerMany(20)

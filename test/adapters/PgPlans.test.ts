@@ -6,6 +6,8 @@ import { assert, layer } from "@effect/vitest"
 import { DateTime, Duration, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { readFileSync } from "node:fs"
+import { parametersFor } from "../../src/adapters/internal/PgChanges.ts"
+import { commitChanges } from "../../src/adapters/internal/PgCommitChanges.ts"
 import * as PgHousekeeping from "../../src/adapters/PgHousekeeping.ts"
 import * as PgMigrations from "../../src/adapters/PgMigrations.ts"
 import * as PgOutbox from "../../src/adapters/PgOutbox.ts"
@@ -109,6 +111,17 @@ const useAll = Effect.gen(function*() {
     messages: [],
     charges: [{ ...charge(`shared by ${ada!.userId}`, now, 9), instead: "refund" }]
   })
+  // As a database whose transactions are stricter by default would have it.
+  const strict = { ...settingNumber((yield* store.load(grace!.userId))!, numberOf(5), now), messages: [] }
+  yield* sql.withTransaction(
+    Effect.andThen(
+      sql`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`,
+      sql.unsafe(commitChanges, [
+        true,
+        ...parametersFor([{ ...strict, charges: [charge(`strict ${grace!.userId}`, now)] }])
+      ])
+    )
+  )
   yield* store.recall(commits[0]!.idempotency!.scope, now)
   yield* store.history(ada!.userId)
   yield* outbox.delivery(ada!.userId, commits[0]!.messages[0]!.codeId!)

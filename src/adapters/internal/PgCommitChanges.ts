@@ -85,7 +85,15 @@ export const installCommitChanges = Effect.gen(function*() {
       END IF;
     END IF;
 
-    -- Each further statement sees what was committed before the locks were had.
+    -- Each further statement sees what was committed before the locks were had. Where the isolation level is stricter, it does
+    -- not, but nothing can be written that was changed since: so counters are, and what comes too late runs again.
+    IF cardinality(p_charge_place) > 0 AND current_setting('transaction_isolation') <> 'read committed' THEN
+      INSERT INTO user_phone.counters (counter, times, kept_until)
+        SELECT counter, '{}', max(kept_until)
+        FROM unnest(p_charge_place, p_charge_counter, p_charge_kept_until) AS charge (place, counter, kept_until)
+        WHERE place <> ALL (v_busy) GROUP BY counter
+        ON CONFLICT (counter) DO UPDATE SET times = counters.times;
+    END IF;
     IF cardinality(p_request_place) > 0 THEN
       SELECT coalesce(jsonb_object_agg(r.place, jsonb_build_object('tag', 'Replayed', 'request', a.request,
           'sequence', a.sequence::text, 'changeDate', user_phone.epoch_ms(a.change_date), 'resourceOwner', a.resource_owner
