@@ -1,10 +1,13 @@
 /**
  * The page at `/docs` that describes the endpoints and calls them. Its script has 3 MB, and takes several times that of memory,
- * so it is loaded when somebody asks for it first.
+ * so it is loaded when somebody asks for it first, and all who ask get the same bytes: a text would be encoded for each of
+ * them, and kept for as long as they take to read it.
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
+import * as HttpBody from "effect/http/HttpBody"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Scope from "effect/Scope"
 import { PhoneApi } from "./PhoneApi.ts"
 
@@ -15,10 +18,19 @@ import { PhoneApi } from "./PhoneApi.ts"
 export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const scope = yield* Effect.scope
   const page = yield* HttpRouter.toHttpEffect(HttpApiScalar.layer(PhoneApi, { path: "/*" })).pipe(
+    Effect.flatten,
+    Effect.map(asBytes),
     Scope.provide(scope),
     // Who asks first and goes away leaves it to those who ask next.
     Effect.uninterruptible,
     Effect.cached
   )
-  yield* router.add("GET", "/docs", Effect.flatten(page))
+  yield* router.add("GET", "/docs", page)
 }))
+
+const asBytes = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+  const { body } = response
+  return body._tag === "Uint8Array"
+    ? HttpServerResponse.setBody(response, HttpBody.uint8Array(body.body, body.contentType))
+    : response
+}

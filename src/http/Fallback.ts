@@ -41,11 +41,15 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
 
 type MethodsAt = (path: string) => ReadonlyArray<string>
 
-/** The router takes a semicolon for the start of the query; in a path of these it is a character like any other. */
+/**
+ * The router takes a semicolon for the start of the query; for these paths it is a character like any other, and what comes
+ * after it no way around a rule that a proxy has for what is in front of it.
+ */
 const escapingSemicolons = <A, E, R>(effect: Effect.Effect<A, E, R>, methodsAt: MethodsAt) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     const path = pathOf(request)
-    return path.includes(";") && methodsAt(path).length > 0
+    const semicolon = path.indexOf(";")
+    return semicolon >= 0 && [path, path.slice(0, semicolon)].some((ours) => methodsAt(ours).length > 0)
       ? Effect.provideService(
         effect,
         HttpServerRequest.HttpServerRequest,
@@ -55,6 +59,18 @@ const escapingSemicolons = <A, E, R>(effect: Effect.Effect<A, E, R>, methodsAt: 
   })
 
 const pathOf = (request: HttpServerRequest.HttpServerRequest): string => /^[^?#]*/.exec(request.url)![0]
+
+/**
+ * For routes that no API describes: answers a path with a semicolon as unknown, since it is not theirs.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const onExactPath = <E, R>(effect: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+  Effect.flatMap(
+    HttpServerRequest.HttpServerRequest,
+    (request) => pathOf(request).includes(";") ? Effect.succeed(answerUnknown(request, [])) : effect
+  )
 
 const answerUnknown = (request: HttpServerRequest.HttpServerRequest, methods: ReadonlyArray<string>) => {
   if (methods.length === 0) return grpcUnimplemented(request) ?? statusResponse(Status.unknownRoute)

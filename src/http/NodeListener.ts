@@ -41,7 +41,8 @@ const silence = { first: 60_000, http2: 300_000 } as const
  * @since 0.1.0
  */
 export const make = (tls: Certificate | undefined) => {
-  const http1 = tls === undefined ? Http.createServer() : Https.createServer({
+  const http1 = tls === undefined ? Http.createServer({ shouldUpgradeCallback: shouldUpgrade }) : Https.createServer({
+    shouldUpgradeCallback: shouldUpgrade,
     cert: tls.certificate,
     key: Redacted.value(tls.key),
     ALPNProtocols: ["h2", "http/1.1"],
@@ -101,6 +102,8 @@ const makeHttp2 = (http1: Http.Server) => {
   })
   for (const event of ["request", "checkContinue"] as const) {
     server.on(event, (request, response) => {
+      // Reset already, in the same packet: there is nobody to answer.
+      if (response.stream.closed) return
       response.stream.once("wantTrailers", () => endAnswered(response.stream))
       http1.emit(event, request, response)
     })
@@ -239,6 +242,13 @@ const trackAnswers = (server: Http.Server) => {
     }
   }
 }
+
+/**
+ * Whether a connection is to become one of WebSocket, as a host's routes may have it. A request that offers anything else is what it
+ * is beside the offer, as RFC 9110 7.8 allows. Node before 24.9 does not ask.
+ */
+const shouldUpgrade = ({ headers, method }: Http.IncomingMessage): boolean =>
+  method === "GET" && headers.upgrade?.toLowerCase() === "websocket"
 
 /** Keeps requests that come while the routes are still being built until there is who answers them. Node would drop them. */
 const holdEarly = (server: Http.Server): void => {

@@ -16,6 +16,7 @@ import { TokenVerifier } from "../core/TokenVerifier.ts"
 import { UnlockPhoneVerification } from "../core/UnlockPhoneVerification.ts"
 import type { Details } from "../core/UserStore.ts"
 import { VerifyPhone } from "../core/VerifyPhone.ts"
+import { onExactPath } from "./Fallback.ts"
 import { PhoneService } from "./gen/effectuserphone/v1/phone_service_pb.ts"
 import { UserService } from "./gen/zitadel/user/v2/user_service_pb.ts"
 import { UserService as UserServiceV2beta } from "./gen/zitadel/user/v2beta/user_service_pb.ts"
@@ -79,7 +80,7 @@ export const register = Effect.fnUntraced(function*(router: HttpRouter.HttpRoute
   const add = <I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     operation: RpcUnary.Operation<I, O, Actor>
-  ) => router.add("*", RpcUnary.pathOf(method), RpcUnary.serve(method, gate, operation))
+  ) => router.add("*", RpcUnary.pathOf(method), onExactPath(RpcUnary.serve(method, gate, operation)))
 
   yield* add(UserService.method.setPhone, handleSetPhone)
   yield* add(UserService.method.verifyPhone, handleVerifyPhone)

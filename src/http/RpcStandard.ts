@@ -10,6 +10,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as Stream from "effect/Stream"
 import type { Unavailable } from "../core/Errors.ts"
 import { Refused } from "./ErrorResponse.ts"
+import { onExactPath } from "./Fallback.ts"
 import { PhoneService } from "./gen/effectuserphone/v1/phone_service_pb.ts"
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts"
 import { Health as HealthService, HealthCheckResponse_ServingStatus } from "./gen/grpc/health/v1/health_pb.ts"
@@ -41,11 +42,11 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   yield* router.add(
     "*",
     RpcUnary.pathOf(check),
-    RpcUnary.serve(
+    onExactPath(RpcUnary.serve(
       check,
       RpcUnary.open,
       ({ service }) => Effect.map(servingStatus(ready, service), (status) => ({ message: { status } }))
-    )
+    ))
   )
   const streams = createConnectRouter({ readMaxBytes: Number(yield* RequestBody.longest) })
   streams.rpc(

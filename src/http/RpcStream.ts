@@ -8,7 +8,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Stream from "effect/Stream"
 import { statusResponse } from "./ErrorResponse.ts"
-import { answeringBugs } from "./Fallback.ts"
+import { answeringBugs, onExactPath } from "./Fallback.ts"
 import * as RpcProtocol from "./RpcProtocol.ts"
 import * as Status from "./Status.ts"
 import { Trailers } from "./Trailers.ts"
@@ -25,7 +25,7 @@ type Answer = Awaited<ReturnType<Handler>>
 export const mount = (router: HttpRouter.HttpRouter, { handlers }: ConnectRouter) =>
   Effect.forEach(
     handlers,
-    (handler) => router.add("*", handler.requestPath as `/${string}`, answeringBugs(serve(handler))),
+    (handler) => router.add("*", handler.requestPath as `/${string}`, onExactPath(answeringBugs(serve(handler)))),
     { discard: true }
   )
 

@@ -10,7 +10,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { SmsReceipts } from "../core/SmsReceipts.ts"
 import { errorResponse } from "./ErrorResponse.ts"
-import { answeringBugs } from "./Fallback.ts"
+import { answeringBugs, onExactPath } from "./Fallback.ts"
 import { RequestBody } from "./RequestBody.ts"
 
 /**
@@ -41,7 +41,7 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
     const query = request.url.split("?").slice(1).join("?")
     yield* take(provider ?? "", { receiptId: receiptId ?? "", query, headers: request.headers, body })
     return HttpServerResponse.empty()
-  }).pipe(Effect.catch(errorResponse), answeringBugs)
+  }).pipe(Effect.catch(errorResponse), answeringBugs, onExactPath)
 
   yield* router.add("GET", `${path}/:provider/:receiptId`, answer)
   yield* router.add("POST", `${path}/:provider/:receiptId`, answer)

@@ -322,6 +322,30 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
       assert.strictEqual(status, 200)
     }))
 
+  it.effect("knows no path with a semicolon and more after it, whatever stands in front", () =>
+    Effect.gen(function*() {
+      const authorized = { authorization: `Bearer ${yield* token}`, "content-type": "application/json" }
+      for (const end of [";", ";x", ";a=b?c=d", ";/phone"]) {
+        for (
+          const [method, path] of [
+            ["POST", "/v2/users/ada/phone"],
+            ["POST", "/v2/users/ada/phone/unlock"],
+            ["POST", "/zitadel.user.v2.UserService/SetPhone"],
+            ["GET", "/healthz"],
+            ["GET", "/docs"]
+          ] as const
+        ) {
+          const { status } = yield* send({
+            method,
+            path: path + end,
+            headers: authorized,
+            ...(method === "POST" && { body: json(good) })
+          })
+          assert.strictEqual(status, 404, `${method} ${path}${end}`)
+        }
+      }
+    }))
+
   it.effect("answers 400 to a path that is not percent-encoded UTF-8", () =>
     Effect.gen(function*() {
       for (const id of ["%zz", "%", "%E0%A4%A", "%FF"]) {

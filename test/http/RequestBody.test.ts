@@ -129,6 +129,17 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("a
       assert.deepStrictEqual(yield* answered(["transfer-encoding: chunked"], chunks), made)
     }))
 
+  it.effect("is read also where its client offers another protocol", () =>
+    Effect.gen(function*() {
+      const pieces = (head: string) => [head + body]
+      for (const protocol of ["h2c", "websocket", "TLS/1.3"]) {
+        const offer = ["connection: upgrade", `upgrade: ${protocol}`]
+        assert.deepStrictEqual(yield* answered([...offer, declaring(body)], pieces), made)
+        const chunks = (head: string) => [head, `${body.length.toString(16)}\r\n${body}\r\n`, "0\r\n\r\n"]
+        assert.deepStrictEqual(yield* answered([...offer, "transfer-encoding: chunked"], chunks), made)
+      }
+    }))
+
   it.effect("is asked for where its client waits for that", () =>
     Effect.gen(function*() {
       const [userId, socket] = [yield* newUser, yield* open]

@@ -7,11 +7,13 @@ import { Effect, Fiber, Layer, Logger } from "effect"
 import { SqlClient } from "effect/sql"
 import { request as httpRequest } from "node:http"
 import type * as Http2 from "node:http2"
+import { connect } from "node:net"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { vi } from "vitest"
 import { UserId } from "../../src/core/UserId.ts"
 import { UserStore } from "../../src/core/UserStore.ts"
+import * as RpcStandard from "../../src/http/RpcStandard.ts"
 import { writer } from "../cases/Case.ts"
 import { authorization, newTarget } from "../fixtures/Calls.ts"
 import { answerOf, headersOf, served, sessionTo, setPhoneFrame, setPhonePath } from "../fixtures/GrpcStreams.ts"
@@ -61,7 +63,7 @@ const cancel = Buffer.of(0, 0, 0, Wire.reason.cancel)
 
 /** Errors that the server logged. It logs nothing but its own bugs. */
 const bugs: Array<unknown> = []
-const layerServer = TestServer.layer.pipe(
+const layerServer = TestServer.layerWith({ beside: RpcStandard.layer }).pipe(
   Layer.provide(Logger.layer([
     Logger.make(({ logLevel, message }) => {
       if (logLevel === "Error" || logLevel === "Fatal") bugs.push(message)
@@ -247,6 +249,65 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("a conn
         assert.isFalse(wire.isClosed())
       }))
   }
+
+  it.effect("has no bug where a client asks whether to go on and resets, all in its first packet", () =>
+    Effect.gen(function*() {
+      const { hostname, port } = new URL((yield* TestServer.TestServer).url)
+      const asking = Wire.headerBlock({
+        ":method": "POST",
+        ":scheme": "http",
+        ":authority": "localhost",
+        ":path": "/grpc.health.v1.Health/Check",
+        "content-type": "application/grpc",
+        "expect": "100-continue"
+      })
+      const calls = Array.from({ length: 50 }, (_, index) =>
+        Buffer.concat([
+          Wire.frameOf(head, endHeaders, stream(index), asking),
+          Wire.frameOf(reset, 0, stream(index), cancel)
+        ]))
+      const socket = yield* Effect.acquireRelease(
+        Effect.sync(() => connect({ host: hostname, port: Number(port) })),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      let answered = 0
+      socket.on("data", (chunk) => answered += chunk.length)
+      socket.write(
+        Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Wire.frameOf(settings, 0, 0), ...calls])
+      )
+      yield* Wire.until(() => answered > 0)
+      yield* Effect.sleep("300 millis")
+      assert.deepStrictEqual(bugs, [])
+    }))
+
+  it.effect("keeps one copy of a large page, however many ask for it and do not read it", () =>
+    Effect.gen(function*() {
+      const { url } = yield* TestServer.TestServer
+      const block = Wire.headerBlock({
+        ":method": "GET",
+        ":scheme": "http",
+        ":authority": "localhost",
+        ":path": "/docs"
+      })
+      const ask = Effect.gen(function*() {
+        const wire = yield* Wire.open(url, { settings: Wire.setting(4, 0) })
+        const frames = Array.from({ length: 10 }, (_, index) =>
+          Wire.frameOf(head, endHeaders | endStream, stream(index), block))
+        yield* wire.write(...frames)
+        // Node refuses a connection's further streams when what waits in it gets large.
+        yield* Wire.until(() =>
+          wire.count(head, endHeaders) + wire.count(reset) === 10
+        )
+        return wire.streams.begun - wire.streams.ended
+      })
+      yield* Effect.scoped(Effect.replicateEffect(ask, 5))
+      collect()
+      // What waits to be sent is not V8's.
+      const before = process.memoryUsage.rss()
+      const waiting = yield* Effect.replicateEffect(ask, 50)
+      assert.isAtLeast(waiting.reduce((sum, count) => sum + count), 100)
+      assert.isBelow((process.memoryUsage.rss() - before) / 1e6, 2 * allowed)
+    }))
 
   it.effect("forgets who asks half and goes away", () =>
     flood({}, ({ block, wire }) =>
