@@ -52,7 +52,10 @@ export const secrets = Effect.fnUntraced(function*(dataDirectory: string) {
     }
     return Fs.readFileSync(file, "utf8")
   })
-  return yield* Effect.orDie(Schema.decodeEffect(Secrets)(text))
+  return yield* Effect.catch(
+    Schema.decodeEffect(Secrets)(text),
+    () => Effect.die(new Error(`${file} is damaged: restore it, or remove the data directory to begin anew`))
+  )
 })
 
 /** The vault's keys among the secrets. */

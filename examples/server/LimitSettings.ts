@@ -33,7 +33,7 @@ const parsers: Readonly<
 /** The limits that a text asks for, or what is wrong with it. */
 export const parse = (text: string): Result.Result<Limits.Limits, string> => {
   if (text.trim() === "off") return Result.succeed(Limits.off)
-  const changes: Array<Change> = []
+  const changes = new Map<string, Change>()
   for (const entry of text.split(";").map((part) => part.trim()).filter((part) => part !== "")) {
     const [, name = "", value = ""] = /^([^=]*?)\s*=\s*(.*)$/.exec(entry) ?? []
     const parser = Object.hasOwn(parsers, name) ? parsers[name] : undefined
@@ -44,9 +44,10 @@ export const parse = (text: string): Result.Result<Limits.Limits, string> => {
     }
     const change = parser.parse(value)
     if (change === undefined) return Result.fail(`${name} must be off, or ${parser.rule}`)
-    changes.push(change)
+    if (changes.has(name)) return Result.fail(`${name} must be named once`)
+    changes.set(name, change)
   }
-  return Result.succeed(Object.assign({}, Limits.defaults, ...changes))
+  return Result.succeed(Object.assign({}, Limits.defaults, ...changes.values()))
 }
 
 /** A duration such as `30s`, `10m`, `24h` or `0s`. */

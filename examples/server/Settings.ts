@@ -105,7 +105,7 @@ const read = Effect.gen(function*() {
   yield* required("DATABASE_URL", PostgresUrl)
   const issuer = yield* required("AUTH_ISSUER", Config.NonEmptyString("AUTH_ISSUER"))
   const audience = yield* required("AUTH_AUDIENCE", Config.NonEmptyString("AUTH_AUDIENCE"))
-  const jwksUrl = yield* required("AUTH_JWKS_URL", Config.URL("AUTH_JWKS_URL"))
+  const jwksUrl = yield* required("AUTH_JWKS_URL", JwksUrl)
   const codeKeys = yield* required("CODE_KEYS", CryptoCodeVault.keysConfig.codeKeys)
   const fingerprintKey = yield* required("FINGERPRINT_KEY", CryptoCodeVault.keysConfig.fingerprintKey)
   const sms = yield* SmsSettings.read(reader, { codePreset: common.codePreset, development, production })
@@ -137,13 +137,30 @@ const read = Effect.gen(function*() {
   })
 })
 
+/** Whoever can change what is read there decides who everybody is. */
+const JwksUrl = Config.schema(
+  Schema.URLFromString.check(
+    Schema.makeFilter(({ hostname, protocol }) =>
+      protocol === "https:" || (protocol === "http:" && isInside(hostname)) ||
+      "an https URL, or an http one of this machine or of a name within the cluster"
+    )
+  ),
+  "AUTH_JWKS_URL"
+)
+
+/** Loopback, a private address, or a name that no public DNS has. */
+const isInside = (hostname: string): boolean =>
+  /^(localhost|\[::1\]|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/.test(hostname) || !hostname.includes(".") ||
+  /\.(local|internal|svc)$/.test(hostname)
+
 const PostgresUrl = Config.schema(
   Schema.RedactedFromValue(
     Schema.String.check(
-      Schema.makeFilter((text) =>
-        (URL.canParse(text) && /^postgres(ql)?:/i.test(text)) ||
-        "a URL that begins with postgres://"
-      )
+      Schema.makeFilter((text) => {
+        if (!URL.canParse(text) || !/^postgres(ql)?:/i.test(text)) return "a URL that begins with postgres://"
+        // The client would overlook it, and send everything in the clear.
+        return !new URL(text).searchParams.has("ssl") || "it has ssl; write sslmode=require for TLS, or verify-full"
+      })
     )
   ),
   "DATABASE_URL"

@@ -9,9 +9,13 @@ export class WrongSettings extends Data.TaggedError("WrongSettings")<{ readonly 
   }
 }
 
+/** What Kubernetes tells every container of a service that is named `auth`. */
+const ofAService = /^AUTH_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_.*)$/
+
 /** The variables of a deployment that are there, if only as an empty one or misspelt. Any of them ends development mode. */
 export const deploymentSettings = Object.keys(process.env).filter((name) =>
-  name.startsWith("AUTH_") || ["DATABASE_URL", "CODE_KEYS", "FINGERPRINT_KEY", "SMS_PROVIDER"].includes(name)
+  (name.startsWith("AUTH_") && !ofAService.test(name)) ||
+  ["DATABASE_URL", "CODE_KEYS", "FINGERPRINT_KEY", "SMS_PROVIDER"].includes(name)
 )
 
 /** The environment, with empty variables as not set. */

@@ -29,6 +29,11 @@ import * as Database from "./Database.ts"
 import * as Development from "./Development.ts"
 import { exitCode, reported } from "./Failure.ts"
 import * as Settings from "./Settings.ts"
+import * as Signals from "./Signals.ts"
+
+// A log that cannot be written, as on a full disk, ends nothing but itself.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
+Signals.watch()
 
 // Measured in docs/performance.md.
 for (
@@ -46,10 +51,19 @@ for (
 
 const layerReadiness = Layer.effect(
   Health.Readiness,
-  Effect.map(SqlClient.SqlClient, (sql) =>
-    Effect.asVoid(sql`SELECT 1 FROM user_phone.users LIMIT 1`).pipe(
-      Effect.mapError(() => new Errors.Unavailable({ cause: "the database does not answer" }))
-    ))
+  Effect.map(
+    SqlClient.SqlClient,
+    (sql) =>
+      sql<{ readonly writable: boolean }>`SELECT current_setting('transaction_read_only') = 'off' AS writable,
+      EXISTS (SELECT 1 FROM user_phone.users)`.pipe(
+        Effect.mapError(() => new Errors.Unavailable({ cause: "the database does not answer" })),
+        Effect.flatMap(([row]) =>
+          row?.writable === true
+            ? Effect.void
+            : Effect.fail(new Errors.Unavailable({ cause: "the database is read-only" }))
+        )
+      )
+  )
 )
 
 const server = Effect.gen(function*() {

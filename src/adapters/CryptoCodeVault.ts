@@ -179,7 +179,7 @@ const parseKey = (text: string): Redacted.Redacted<Uint8Array> | undefined => {
 const parseCodeKeys = (text: string): Keys["codeKeys"] | undefined => {
   const keys: Array<CodeKey> = []
   for (const entry of text.split(",")) {
-    const [, id = "", base64 = ""] = /^\s*([^:]*):(.*)$/.exec(entry) ?? []
+    const [, id = "", base64 = ""] = /^\s*([^:]*):(.*)$/s.exec(entry) ?? []
     const bytes = parseKey(base64)
     if (!keyId.test(id) || bytes === undefined || keys.some((key) => key.id === id)) return undefined
     keys.push({ id, bytes })

@@ -61,6 +61,15 @@ export const make = (
   const options = { failures, pause: Duration.fromInputUnsafe(pause), longestPause: Duration.minutes(1) }
   const guarded = providers.map((provider) => ({ ...provider, breaker: new CircuitBreaker(options) }))
   type Guarded = typeof guarded[number]
+  const throttled = new Map<string, DateTime.Utc>()
+
+  /** Once a minute at most, since many are throttled at once. */
+  const tellThrottled = Effect.fnUntraced(function*(name: string, now: DateTime.Utc) {
+    const last = throttled.get(name)
+    if (last !== undefined && DateTime.isLessThan(now, DateTime.add(last, { minutes: 1 }))) return
+    throttled.set(name, now)
+    yield* Effect.logWarning(`SMS provider ${name} throttles: messages wait`)
+  })
 
   /** What the end of an attempt says of the provider. */
   const learn = Effect.fnUntraced(function*(
@@ -99,6 +108,7 @@ export const make = (
           : undefined
       }
       case "Throttled":
+        yield* tellThrottled(name, now)
         return wait(reason?._tag === "Throttled" ? reason.retryAfter ?? shortPause : shortPause)
       case "Paused":
         return reason?._tag === "Paused" ? breaker.wait(attempt, reason.until) : undefined

@@ -203,7 +203,7 @@ const make = Effect.gen(function*() {
       return yield* Effect.uninterruptibleMask((restore) =>
         restore(phone.onUser(userId, "SelfOrWriter", ({ user }) => look(user))).pipe(
           Effect.onInterrupt(() => attempted === undefined ? Effect.void : takeBack(userId, attempted)),
-          Effect.flatMap((looked) => "details" in looked ? Effect.succeed(looked) : ask(userId, guess, looked))
+          Effect.filterOrElse((looked) => "details" in looked, (looked) => ask(userId, guess, looked))
         )
       )
     }, inSpan("VerifyPhone.verifyPhone"))

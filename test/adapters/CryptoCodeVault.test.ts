@@ -169,7 +169,7 @@ describe("the vault's settings", () => {
 
   it.effect("are a list of id:base64 with the current key first, and one key", () =>
     Effect.gen(function*() {
-      const keys = yield* read({ CODE_KEYS: `b:${base64(32)}, a:${base64(48)}`, FINGERPRINT_KEY: base64(32) })
+      const keys = yield* read({ CODE_KEYS: `b:${base64(32)}, a:${base64(48)}\n`, FINGERPRINT_KEY: `${base64(32)}\n` })
       assert.deepStrictEqual(keys.codeKeys.map(({ id }) => id), ["b", "a"])
       assert.strictEqual(Redacted.value(keys.codeKeys[1]!.bytes).length, 48)
       assert.strictEqual(Redacted.value(keys.fingerprintKey).length, 32)

@@ -92,6 +92,15 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("A depl
       assert.strictEqual(status, 200)
     }))
 
+  it.effect("is not ready where the database takes no changes, as one does that was demoted", () =>
+    Effect.gen(function*() {
+      const url = `${Redacted.value(yield* DatabaseUrl)}?options=-c%20default_transaction_read_only%3Don`
+      const server = yield* deployed({ DATABASE_URL: url })
+      const { body, status } = yield* Servers.call(`${server.url}/readyz`)
+      assert.strictEqual(status, 503)
+      assert.strictEqual(body.code, 14)
+    }))
+
   it.effect("knows the users that the command line adds, as long as it does not remove them", () =>
     Effect.gen(function*() {
       const server = yield* Server

@@ -25,14 +25,14 @@ const accepted: ReadonlyArray<readonly [text: string, change: Partial<Limits.Lim
   ["codes-per-number=1/90s, 3 / 2d", {
     codesPerNumber: [{ max: 1, within: Duration.seconds(90) }, { max: 3, within: Duration.days(2) }]
   }],
-  ["codes-per-user=off; codes-per-number=off;", { codesPerUser: "off", codesPerNumber: "off" }],
-  ["guesses-per-code=3; guesses-per-code=4", { guessesPerCode: 4 }]
+  ["codes-per-user=off; codes-per-number=off;", { codesPerUser: "off", codesPerNumber: "off" }]
 ]
 
 const refused: ReadonlyArray<readonly [text: string, rule: RegExp]> = [
   ["on", /^off, or a list of name=value with semicolons; the names are guesses-per-code, /],
   ["codes=5/1h", /^off, or a list/],
   ["toString=1", /^off, or a list/],
+  ["guesses-per-code=3; guesses-per-code=4", /^guesses-per-code must be named once$/],
   ["guesses-per-code=0", /^guesses-per-code must be off, or a whole number from 1$/],
   ["guesses-per-code=-1", /^guesses-per-code must/],
   ["guesses-per-code=1.5", /^guesses-per-code must/],
@@ -51,7 +51,8 @@ const refused: ReadonlyArray<readonly [text: string, rule: RegExp]> = [
   ["codes-per-number=0/10m", /^codes-per-number must/],
   ["codes-per-number=5/0m", /^codes-per-number must/],
   ["codes-per-user=5/10m/1h", /^codes-per-user must/],
-  ["codes-per-user=5/1w", /^codes-per-user must/]
+  ["codes-per-user=5/1w", /^codes-per-user must/],
+  ["codes-per-user=2/1h; wait-between-codes=off; codes-per-user=off", /^codes-per-user must be named once$/]
 ]
 
 describe("LIMITS", () => {

@@ -183,6 +183,29 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
   )
 
   refuses(
+    "settings that would send what they should protect in the clear",
+    (databaseUrl) => ({
+      DATABASE_URL: `${databaseUrl}?ssl=true`,
+      AUTH_ISSUER: "issuer",
+      AUTH_AUDIENCE: "audience",
+      AUTH_JWKS_URL: "http://issuer.example/keys",
+      // What Kubernetes tells of a service named auth is no setting, misspelt or not.
+      AUTH_SERVICE_HOST: "10.0.0.1",
+      AUTH_PORT_80_TCP: "tcp://10.0.0.1:80",
+      CODE_KEYS: `a:${Buffer.alloc(32).toString("base64")}\n`,
+      FINGERPRINT_KEY: Buffer.alloc(32).toString("base64"),
+      SMS_PROVIDER: "console"
+    }),
+    [
+      settings,
+      "  DATABASE_URL is wrong: it has ssl; write sslmode=require for TLS, or verify-full",
+      "  AUTH_JWKS_URL is wrong: an https URL, or an http one of this machine or of a name within the cluster",
+      "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL, CODE_KEYS, " +
+      "FINGERPRINT_KEY, SMS_PROVIDER)"
+    ]
+  )
+
+  refuses(
     "development mode in production",
     (databaseUrl) => ({ DEVELOPMENT: "1", NODE_ENV: "production", DATABASE_URL: databaseUrl }),
     [

@@ -59,6 +59,48 @@ describe("The server's end", () => {
   }
 })
 
+describe("A server that is told to end", () => {
+  /** A call that is at work: its head has come, and its body does not. */
+  const holding = Effect.fnUntraced(
+    function*({ tokens, url }: { readonly url: string; readonly tokens: { readonly ada: string } }) {
+      const { hostname, port } = new URL(url)
+      const socket = yield* Effect.acquireRelease(
+        Effect.sync(() => Net.connect(Number(port), hostname).on("error", () => {})),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      socket.write(
+        "POST /v2/users/ada/phone HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n" +
+          `authorization: Bearer ${tokens.ada}\r\n\r\n`
+      )
+      yield* Effect.sleep("200 millis")
+    }
+  )
+
+  it.live(
+    "ends at once at a second signal, as when nobody wants to wait for what is at work",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* Servers.start(directory)
+        yield* holding(server)
+        server.child.kill("SIGINT")
+        yield* Effect.sleep("1500 millis")
+        assert.isNull(server.child.exitCode)
+        server.child.kill("SIGINT")
+        assert.strictEqual(yield* Effect.promise(() => server.exited), 1)
+        assert.include(server.output(), "ended at a second signal")
+      }),
+    timeout
+  )
+
+  it.live("ends in order also by what closes its terminal", () =>
+    Effect.gen(function*() {
+      const server = yield* Servers.start(directory)
+      server.child.kill("SIGHUP")
+      assert.strictEqual(yield* Effect.promise(() => server.exited), 0)
+      assert.isFalse(Fs.existsSync(join(postgres, "cluster/data/postmaster.pid")))
+    }), timeout)
+})
+
 /** A connection, with all that came over it so far. */
 const connect = Effect.fnUntraced(function*(url: string) {
   const { hostname, port } = new URL(url)

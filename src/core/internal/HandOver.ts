@@ -42,7 +42,7 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
   const handOver = Effect.fnUntraced(function*(message: ClaimedMessage) {
     const now = yield* DateTime.now
     const { codeIsPending, expiresAt, kind, messageId, resends, route, userId, wrongGuesses } = message
-    if (!DateTime.isGreaterThan(expiresAt, now)) return dropped("expired")
+    if (!DateTime.isGreaterThan(expiresAt, now)) return dropped(expired)
     if (kind === "code" && !codeIsPending) return dropped("no longer pending")
     if (kind === "code" && Limits.isSpent(limits, wrongGuesses)) return dropped("spent")
     const body = yield* vault.open(message, message)
@@ -132,15 +132,18 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
           Effect.catchCause(() =>
             Effect.map(DateTime.now, (at) => ({ _tag: "Retry", at, reason: "shutdown" } as const))
           ),
-          Effect.tap((outcome) =>
-            outcome._tag === "Dead"
-              ? Effect.logError("an SMS is given up", outcome.reason, message.messageId)
+          Effect.tap((outcome) => {
+            if (outcome._tag === "Dead") return Effect.logError("an SMS is given up", outcome.reason, message.messageId)
+            return outcome._tag === "Dropped" && outcome.reason === expired
+              ? Effect.logWarning("an SMS has expired before it could be sent", message.messageId)
               : Effect.void
-          ),
+          }),
           Effect.tap((outcome) =>
             outcome._tag === "Paused"
-              ? Effect.flatMap(release("paused", Duration.zero), (settlement) =>
-                settle(message, settlement, leasedUntil))
+              ? Effect.flatMap(
+                release("paused", Duration.zero),
+                (settlement) => settle(message, settlement, leasedUntil)
+              )
               : settle(message, outcome, leasedUntil)
           )
         )
@@ -169,6 +172,8 @@ const textInput = (
   content.kind === "notice"
     ? { ...content, language }
     : { ...content, language, minutes: Math.max(1, Math.round(Duration.toMinutes(left))) }
+
+const expired = "expired"
 
 const dropped = (reason: string) => ({ _tag: "Dropped", reason }) as const
 
