@@ -73,8 +73,10 @@ export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
         answers.delete(scope)
         answers.set(scope, { answer: { request, details }, keptUntil })
       }
-      forgetExpired(counters, last.at)
-      forgetExpired(answers, last.at)
+      // A user's time may be ahead of the clock.
+      const now = [...charges, ...events].map(({ at }) => at).reduce(DateTime.min)
+      forgetExpired(counters, now)
+      forgetExpired(answers, now)
       return { _tag: "Committed", details }
     }
 

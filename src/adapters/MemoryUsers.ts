@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { NotFound } from "../core/Errors.ts"
 import type { UserId } from "../core/UserId.ts"
-import { stateOf, UserAlreadyExists, Users } from "../core/Users.ts"
+import { languageOf, stateOf, UserAlreadyExists, Users } from "../core/Users.ts"
 import { append, MemoryTables } from "./MemoryTables.ts"
 
 /**
@@ -33,7 +33,9 @@ export const layer: Layer.Layer<Users, never, MemoryTables> = Layer.effect(
         }),
       update: (userId, changes) =>
         Effect.map(find(userId), (row) => {
-          row.state = { ...row.state, ...changes }
+          const { resourceOwner = row.state.resourceOwner, state = row.state.state, ...rest } = changes
+          const language = "language" in rest ? languageOf(rest.language) : row.state.language
+          row.state = { ...row.state, resourceOwner, state, language }
         }),
       remove: Effect.fnUntraced(function*(userId) {
         const row = yield* find(userId)

@@ -10,7 +10,7 @@ import * as SqlSchema from "effect/sql/SqlSchema"
 import { NotFound } from "../core/Errors.ts"
 import type { UserId } from "../core/UserId.ts"
 import { noGuesses } from "../core/UserPhone.ts"
-import { type NewUser, UserAlreadyExists, Users } from "../core/Users.ts"
+import { languageOf, type NewUser, UserAlreadyExists, Users } from "../core/Users.ts"
 import { orUnavailable } from "./internal/PgFailure.ts"
 import { userColumns, userOf, type UserRow } from "./internal/PgRows.ts"
 
@@ -25,7 +25,7 @@ export const layer: Layer.Layer<Users, never, SqlClient.SqlClient> = Layer.effec
 
     const insert = ({ kind, language, resourceOwner, state, userId }: NewUser) =>
       sql`INSERT INTO user_phone.users (user_id, resource_owner, kind, state, language, guesses)
-        VALUES (${userId}, ${resourceOwner}, ${kind}, ${state}, ${language ?? null}, ${
+        VALUES (${userId}, ${resourceOwner}, ${kind}, ${state}, ${languageOf(language) ?? null}, ${
         JSON.stringify(noGuesses)
       }::jsonb)
         ON CONFLICT (user_id) DO NOTHING RETURNING user_id`
@@ -34,7 +34,7 @@ export const layer: Layer.Layer<Users, never, SqlClient.SqlClient> = Layer.effec
       sql`UPDATE user_phone.users SET
           resource_owner = coalesce(${resourceOwner ?? null}, resource_owner),
           state = coalesce(${state ?? null}, state),
-          language = CASE WHEN ${"language" in rest} THEN ${rest.language ?? null} ELSE language END
+          language = CASE WHEN ${"language" in rest} THEN ${languageOf(rest.language) ?? null} ELSE language END
         WHERE user_id = ${userId} AND NOT removed RETURNING user_id`
 
     const remove = SqlSchema.findOne({

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { asciiDigits } from "./internal/Digits.ts"
 
 /**
  * @category services
@@ -123,17 +124,9 @@ const forgive = (alphabet: string, typed: string): string => {
   const capitals = alphabet === alphabet.toUpperCase()
   return Array.from(typed, (character) => {
     if (alphabet.includes(character)) return character
-    const plain = character.normalize("NFKC").replace(/[\s\p{Pd}\u2212\p{Cf}]/gu, "").replace(/\p{Nd}/gu, digitOf)
+    const plain = asciiDigits(character.normalize("NFKC").replace(/[\s\p{Pd}\u2212\p{Cf}]/gu, ""))
     return capitals ? plain.toUpperCase() : plain
   }).join("")
-}
-
-/** Each script has its ten digits in a row, and rows follow each other without a gap or with one. */
-const digitOf = (character: string): string => {
-  const point = character.codePointAt(0)!
-  let before = 0
-  while (/\p{Nd}/u.test(String.fromCodePoint(point - before - 1))) before++
-  return String(before % 10)
 }
 
 /**

@@ -116,25 +116,28 @@ export class LimitsRefused extends Schema.TaggedError<LimitsRefused>()("LimitsRe
 }
 
 /**
- * What is wrong with limits, undefined when nothing is. `counts` tells whether the store keeps counters.
+ * What is wrong with limits, undefined when nothing is. `hasCounters` tells whether the store keeps them.
  *
  * @category guards
  * @since 0.1.0
  */
-export const faultOf = (limits: Limits, counts: boolean): string | undefined => {
+export const faultOf = (limits: Limits, hasCounters: boolean): string | undefined => {
   const { codesPerNumber, codesPerUser, guessesPerCode, noticesPerNumber, waitBetweenCodes: wait } = limits
   const { wrongGuessesInARow, wrongGuessesPerNumber, wrongGuessesPerUser } = limits
   const byCounters = [codesPerNumber, codesPerUser, wrongGuessesPerNumber, noticesPerNumber]
-  if (!counts && byCounters.some((limit) => limit !== "off")) {
+  if (!hasCounters && byCounters.some((limit) => limit !== "off")) {
     return "codesPerNumber, codesPerUser, wrongGuessesPerNumber and noticesPerNumber need a store with counters: " +
       "switch them off, or take another store"
   }
   const windows = [wrongGuessesPerUser, ...byCounters].flat().filter((window) => window !== "off")
   const counted = [guessesPerCode, wrongGuessesInARow].filter((count) => count !== "off")
-  if ([...windows.map(({ max }) => max), ...counted].some((count) => !Number.isInteger(count) || count < 1)) {
-    return "a limit must be \"off\" or a whole number from 1"
+  const counts = [...windows.map(({ max }) => max), ...counted]
+  if (counts.some((count) => !Number.isInteger(count) || count < 1 || count > 1_000_000_000)) {
+    return "a limit must be \"off\" or a whole number from 1 to 1,000,000,000"
   }
-  if (windows.some(({ within }) => !isSpan(within))) return "a window must be longer than nothing, and end"
+  if (windows.some(({ within }) => !isSpan(within))) {
+    return "a window must be longer than nothing, and no longer than 10,000 years"
+  }
   if (wait === "off") return undefined
   if (!isSpan(wait.first) || !isSpan(wait.longest) || Duration.isGreaterThan(wait.first, wait.longest)) {
     return "waitBetweenCodes must have a first wait longer than nothing, and a longest that is no shorter"
@@ -142,8 +145,9 @@ export const faultOf = (limits: Limits, counts: boolean): string | undefined => 
   return wait.jitter >= 0 && wait.jitter <= 1 ? undefined : "the jitter of waitBetweenCodes must be from 0 to 1"
 }
 
+/** What can be added to a time, here and in a database. */
 const isSpan = (duration: Duration.Duration): boolean =>
-  Duration.isFinite(duration) && Duration.isGreaterThan(duration, Duration.zero)
+  Duration.between(duration, { minimum: Duration.millis(1), maximum: Duration.days(3_652_425) })
 
 /**
  * Whether a code with so many wrong guesses is spent.
@@ -204,7 +208,8 @@ export const guessesLeft = (
 }
 
 /**
- * Until when a user has to wait for the next code, or undefined when there is nothing to wait for.
+ * Until when a user has to wait for the next code, or undefined when there is nothing to wait for. A time that is further away than
+ * any wait was fixed by a clock that was ahead, and is not believed.
  *
  * @category rules
  * @since 0.1.0
@@ -214,7 +219,13 @@ export const waitingUntil = (
   wait: SendWait | undefined,
   now: DateTime.Utc
 ): DateTime.Utc | undefined =>
-  waitBetweenCodes !== "off" && wait !== undefined && DateTime.isGreaterThan(wait.until, now) ? wait.until : undefined
+  waitBetweenCodes !== "off" && wait !== undefined && DateTime.isGreaterThan(wait.until, now) &&
+    !DateTime.isGreaterThan(wait.until, DateTime.addDuration(now, Duration.sum(waitBetweenCodes.longest, clockSkew)))
+    ? wait.until
+    : undefined
+
+/** How far the clocks of two processes may be apart. */
+const clockSkew = Duration.seconds(2)
 
 /**
  * The wait that begins when a code is sent now, undefined when there is none. `chance` is from 0 up to 1.

@@ -18,6 +18,7 @@ import {
   type PhoneNumber as ParsedNumber
 } from "libphonenumber-js/max"
 import { InvalidPhoneNumber } from "./Errors.ts"
+import { asciiDigits } from "./internal/Digits.ts"
 import { secret } from "./internal/Secret.ts"
 
 /**
@@ -113,11 +114,7 @@ export const parse = (
   policy: PhonePolicy,
   isListed: (number: PhoneNumber) => boolean = () => false
 ): Result.Result<PhoneNumber, InvalidPhoneNumber> => {
-  // A `tel:` URI, invisible characters as they come with a number that is pasted, and the plus sign of Asian keyboards.
-  const written = Redacted.value(text).replace(/\p{Cf}/gu, "").trim().replace(/^tel:(?=\+)/i, "").replace(
-    /^\uFF0B/,
-    "+"
-  )
+  const written = plain(Redacted.value(text))
   // A number with a country code has no context; and of one with, the library says now this, now that.
   if (/;phone-context=/i.test(written)) return fail("NotANumber")
   const parsed = parsePhoneNumberFromString(written, {
@@ -127,10 +124,25 @@ export const parse = (
   if (parsed === undefined) {
     return fail(policy.defaultRegion === undefined && !written.startsWith("+") ? "NoCountryCode" : "NotANumber")
   }
-  if (!isE164(parsed.number)) return fail("NotANumber")
-  const number = Redacted.make(parsed.number)
-  const refusal = isListed(number) ? undefined : judge(parsed, policy)
+  const settled = settle(parsed)
+  if (!isE164(settled.number)) return fail("NotANumber")
+  const number = Redacted.make(settled.number)
+  const refusal = isListed(number) ? undefined : judge(settled, policy)
   return refusal === undefined ? Result.succeed(number) : fail(refusal)
+}
+
+/**
+ * Without what comes with a number that is pasted: invisible characters, separators and digits of other scripts, the plus sign of Asian
+ * keyboards, a `tel:`, and brackets around the country code.
+ */
+const plain = (text: string): string =>
+  asciiDigits(text.replaceAll(/\p{Cf}/gu, "").replaceAll(/[\s\u00B7]+/gu, " ").replaceAll("\uFF0B", "+")).trim()
+    .replace(/^tel:(?=\+)/i, "").replace(/^\( *(\+\d{1,3}) *\)/, "$1 ")
+
+/** Where a number need not be valid, a digit may go at each reading, such as a zero in front: the same line has to be the same number. */
+const settle = (number: ParsedNumber): ParsedNumber => {
+  const again = parsePhoneNumberFromString(number.number, { extract: false })
+  return again === undefined || again.number === number.number ? number : settle(again)
 }
 
 const isE164: (text: string) => text is E164 = Schema.is(E164)

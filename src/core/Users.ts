@@ -32,9 +32,18 @@ export interface NewUser {
   readonly resourceOwner: OrganizationId
   readonly kind: "human" | "machine"
   readonly state: "initial" | "active"
-  /** The preferred language as a BCP 47 tag. */
+  /** The preferred language as a BCP 47 tag; what is none counts as not known. */
   readonly language?: string | undefined
 }
+
+/**
+ * A language as it is kept: undefined for what cannot be a tag.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const languageOf = (language: string | undefined): string | undefined =>
+  language !== undefined && /^[a-z0-9_-]{1,100}$/i.test(language) ? language : undefined
 
 /**
  * What a user is before anything has happened to its phone.
@@ -44,7 +53,7 @@ export interface NewUser {
  */
 export const stateOf = (user: NewUser): UserPhone => ({
   ...user,
-  language: user.language,
+  language: languageOf(user.language),
   sequence: 0n,
   changeDate: undefined,
   phone: undefined,

@@ -70,6 +70,23 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
           resourceOwner,
           language: undefined
         })
+        // Undefined is nothing that is given, but for a language, which may be unknown.
+        yield* users.update(registered.userId, { resourceOwner: undefined, state: undefined } as object)
+        const { resourceOwner: owner, state } = (yield* store.load(registered.userId))!
+        assertSame([owner, state], [resourceOwner, "active"])
+      }))
+
+    it.effect("takes a language that is no tag for an unknown one", () =>
+      Effect.gen(function*() {
+        const users = yield* Users
+        const store = yield* UserStore
+        for (const language of ["", "de\0", "de\ud800", "x".repeat(101), "de, en;q=0.5"]) {
+          const { userId } = yield* register({ language })
+          assert.isUndefined((yield* store.load(userId))!.language)
+          yield* users.update(userId, { language: "de" })
+          yield* users.update(userId, { language })
+          assert.isUndefined((yield* store.load(userId))!.language)
+        }
       }))
 
     it.effect("removes a user with its phone, its pending code and its queued messages", () =>

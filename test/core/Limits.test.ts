@@ -113,7 +113,7 @@ describe("limits", () => {
   })
 
   it("are whole numbers from 1", () => {
-    for (const max of [0, -1, 1.5, Number.NaN, Infinity]) {
+    for (const max of [0, -1, 1.5, Number.NaN, Infinity, 1_000_000_001, Number.MAX_SAFE_INTEGER]) {
       const faults: ReadonlyArray<Partial<Limits>> = [
         { guessesPerCode: max },
         { wrongGuessesInARow: max },
@@ -131,7 +131,7 @@ describe("limits", () => {
   })
 
   it("have windows that last, and end", () => {
-    for (const within of [Duration.zero, Duration.infinity]) {
+    for (const within of [Duration.zero, Duration.infinity, Duration.days(3_700_000)]) {
       for (const key of ["codesPerNumber", "codesPerUser"] as const) {
         assert.match(faultOf({ ...off, [key]: [window, { max: 1, within }] }, true) ?? "", /^a window must/)
       }
@@ -200,6 +200,12 @@ describe("waits", () => {
     assert.strictEqual(waitingUntil(defaults, last(0), at(30)), undefined)
     assert.strictEqual(waitingUntil(defaults, undefined, at(0)), undefined)
     assert.strictEqual(waitingUntil(off, last(0), at(0)), undefined)
+  })
+
+  it("are not believed that a clock has fixed which was ahead", () => {
+    const longest = { step: 6, sentAt: at(3600), until: at(3600 + 32 * 60) }
+    assertSame(waitingUntil(defaults, longest, at(3598)), longest.until)
+    assert.strictEqual(waitingUntil(defaults, longest, at(3597)), undefined)
   })
 
   it("take a clock that is a little behind for no time gone by", () => {

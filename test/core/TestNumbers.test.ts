@@ -128,6 +128,20 @@ const deliver = Effect.gen(function*() {
 })
 
 describe("a test number", () => {
+  it.effect("has its code no longer than to the end of its last day", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(DateTime.makeUnsafe("1970-01-02T23:59:00.000Z").epochMilliseconds)
+      const userId = yield* newUser
+      yield* set(userId, made)
+      assert.strictEqual(
+        DateTime.formatIso((yield* get(userId)).pendingCode!.expiresAt),
+        "1970-01-03T00:00:00.000Z"
+      )
+      yield* TestClock.adjust("1 minute")
+      const error = yield* Effect.flip(verify(userId, "424242"))
+      assert.deepInclude(error, { _tag: "InvalidCode", reason: "CODE_EXPIRED" })
+    }).pipe(Effect.provide(layers())))
+
   it.effect("is taken although it is none of its plan, has its code, and no provider is asked", () =>
     Effect.gen(function*() {
       const userId = yield* newUser

@@ -53,6 +53,7 @@ export const make = Effect.gen(function*() {
         return { code: undefined, record }
       }
       const code = listed?.code ?? (yield* generator.next)
+      const expiresAt = DateTime.addDuration(now, generator.lifetime)
       const { digest, keyId } = yield* vault.digest(code, { userId, number, codeId })
       const record: CodeRecord = {
         codeId,
@@ -61,7 +62,7 @@ export const make = Effect.gen(function*() {
         keyId,
         sent,
         createdAt: now,
-        expiresAt: DateTime.addDuration(now, generator.lifetime)
+        expiresAt: listed === undefined ? expiresAt : DateTime.min(expiresAt, listed.until)
       }
       return { code, record }
     })
