@@ -52,7 +52,8 @@ const providers = {
   webhook: (reader: Reader, callbackUrl: URL | undefined) =>
     Effect.map(
       reader.together(WebhookSmsNotifier.optionsConfig),
-      (options) => options && WebhookSmsNotifier.make({ callbackUrl, ...defined(options) })
+      // What would be refused is refused among the settings.
+      (options) => options && Effect.orDie(WebhookSmsNotifier.make({ callbackUrl, ...defined(options) }))
     )
 } satisfies Readonly<Record<string, ReadProvider>>
 

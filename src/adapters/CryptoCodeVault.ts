@@ -3,8 +3,8 @@
  * keys. It runs wherever those services do, Node and browsers alike.
  *
  * Code keys rotate without downtime: add the new key second everywhere, put it first everywhere, then remove the old one
- * after an hour, or after the lifetime of a code where that is longer: messages that wait are sealed with it too. The fingerprint
- * key is never rotated.
+ * after the lifetime of a code, or of a notice where that is longer, which is an hour by default: messages that wait are sealed
+ * with it too. The fingerprint key is never rotated.
  */
 import * as Config from "effect/Config"
 import * as Aead from "effect/crypto/Aead"

@@ -12,7 +12,16 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
-import { type HandOver, Paused, type Sms, SmsNotifier, SmsNotSent, Throttled, Transient } from "../core/SmsNotifier.ts"
+import {
+  type HandOver,
+  Paused,
+  type ReadReceipt,
+  type Sms,
+  SmsNotifier,
+  SmsNotSent,
+  Throttled,
+  Transient
+} from "../core/SmsNotifier.ts"
 import { type Attempt, CircuitBreaker } from "./internal/CircuitBreaker.ts"
 
 /**
@@ -154,10 +163,22 @@ export const make = (
     return new SmsNotSent({ reason: new Paused({ until: others.reduce(DateTime.min, first!) }) })
   }
 
-  return {
-    send,
-    receipts: new Map(providers.flatMap(({ notifier }) => Array.from(notifier.receipts)))
+  return { send, receipts: readersOf(providers) }
+}
+
+/** Of two accounts at one vendor, the one reads a report that can: it is signed for one of them. */
+const readersOf = (providers: ReadonlyArray<Provider>): ReadonlyMap<string, ReadReceipt> => {
+  const readers = new Map<string, ReadReceipt>()
+  for (const [name, read] of providers.flatMap(({ notifier }) => Array.from(notifier.receipts))) {
+    const earlier = readers.get(name)
+    readers.set(
+      name,
+      earlier === undefined
+        ? read
+        : (callback) => Effect.filterOrElse(earlier(callback), (receipt) => receipt !== undefined, () => read(callback))
+    )
   }
+  return readers
 }
 
 /**

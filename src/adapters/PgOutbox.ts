@@ -41,17 +41,26 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
           FROM user_phone.claim_due(${route}, ${now}, ${limit}, ${leaseMillis})`
     })
 
+    const settleAll = (messages: ReadonlyArray<Sent>) =>
+      consuming(
+        () => parametersFor(messages),
+        (parameters) =>
+          sql.unsafe<{ readonly settled: ReadonlyArray<boolean> }>(settleSent, parameters).pipe(
+            bounded,
+            Effect.map(([row]) => row!.settled)
+          )
+      )
+
     const settleTogether = yield* Batch.make({
       patience: statementTimeout,
       keyOf: ({ message }: Sent) => message.userId,
       ask: (messages) =>
-        consuming(
-          () => parametersFor(messages),
-          (parameters) =>
-            sql.unsafe<{ readonly settled: ReadonlyArray<boolean> }>(settleSent, parameters).pipe(
-              bounded,
-              Effect.map(([row]) => row!.settled.map((settled) => Effect.succeed(settled)))
-            )
+        Effect.map(settleAll(messages), (settled) => settled.map((one) => Effect.succeed(one))).pipe(
+          // One of them may be at fault.
+          Effect.catchIf(
+            (error) => messages.length > 1 && error._tag === "SqlError" && error.reason._tag !== "ConnectionError",
+            () => Effect.succeed(messages.map((message) => Effect.map(settleAll([message]), ([settled]) => settled!)))
+          )
         )
     })
 

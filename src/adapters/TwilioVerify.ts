@@ -165,8 +165,8 @@ const refusals: Readonly<Record<number, Refusal>> = {
   20404: "AccountRefused", // there is no such service
   20429: "Throttled", // too many requests at once
   21211: "Permanent", // the recipient's number is not valid
-  21408: "Permanent", // the account does not send to this region
-  21608: "Permanent", // a trial account sends to numbers only that it has verified
+  21408: "DestinationRefused", // the account does not send to this region
+  21608: "DestinationRefused", // a trial account sends to numbers only that it has verified
   21610: "OptedOut", // the recipient has answered STOP to this sender
   21614: "Permanent", // the recipient's number is not a mobile one
   60200: "Permanent", // a parameter is not valid, such as the recipient's number

@@ -42,12 +42,40 @@ export interface WebhookOptions {
 type Needs = HttpClient.HttpClient | Mac.Mac
 
 /**
+ * The options would give number and code away, or reports that anybody can sign.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class WebhookRefused extends Schema.TaggedError<WebhookRefused>()("WebhookRefused", { rule: Schema.String }) {
+  override get message() {
+    return `webhook refused: ${this.rule}`
+  }
+}
+
+const isSafe = ({ hostname, protocol }: URL): boolean =>
+  protocol === "https:" || (protocol === "http:" && loopback.test(hostname))
+
+const shortestSecret = 24
+
+const faultOf = ({ secrets, url }: WebhookOptions): string | undefined => {
+  if (!isSafe(url)) return "url must be https: number and code are in what is posted there"
+  if (secrets.length === 0) return "there must be a secret"
+  return secrets.every((secret) => Redacted.value(secret).length >= shortestSecret)
+    ? undefined
+    : `each secret must be at least ${shortestSecret} bytes`
+}
+
+/**
  * The notifier itself, for a failover over several.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*({ callbackUrl, secrets, url }: WebhookOptions) {
+export const make = Effect.fnUntraced(function*(options: WebhookOptions) {
+  const rule = faultOf(options)
+  if (rule !== undefined) return yield* new WebhookRefused({ rule })
+  const { callbackUrl, secrets, url } = options
   const post = yield* makePost
   const mac = yield* Mac.Mac
   const keys = yield* Effect.orDie(
@@ -103,13 +131,13 @@ export const make = Effect.fnUntraced(function*({ callbackUrl, secrets, url }: W
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: WebhookOptions): Layer.Layer<SmsNotifier, never, Needs> =>
+export const layer = (options: WebhookOptions): Layer.Layer<SmsNotifier, WebhookRefused, Needs> =>
   Layer.effect(SmsNotifier, make(options))
 
 /** A secret as Standard Webhooks writes it. */
 const parseSecret = (text: string): Redacted.Redacted<Uint8Array> | undefined => {
   const bytes = Base64.decode(text.replace(/^whsec_/, ""))
-  return Result.isSuccess(bytes) && bytes.success.length >= 24
+  return Result.isSuccess(bytes) && bytes.success.length >= shortestSecret
     ? Redacted.make(bytes.success, { label: "webhook secret" })
     : undefined
 }
@@ -124,7 +152,7 @@ const secretsConfig = Config.String("SMS_WEBHOOK_SECRET").pipe(Config.mapEffect(
 
 const urlConfig = address("SMS_WEBHOOK_URL").pipe(
   Config.mapEffect((url) =>
-    url.protocol === "https:" || loopback.test(url.hostname)
+    isSafe(url)
       ? Effect.succeed(url)
       : wrongSetting("SMS_WEBHOOK_URL", "must be an https URL: number and code are in what is posted there")
   )
@@ -151,7 +179,7 @@ export const optionsConfig: Config.Config<WebhookOptions> = all({
  */
 export const layerConfig = (
   options: Config.Wrap<WebhookOptions> = optionsConfig
-): Layer.Layer<SmsNotifier, Config.ConfigError, Needs> =>
+): Layer.Layer<SmsNotifier, Config.ConfigError | WebhookRefused, Needs> =>
   Layer.effect(SmsNotifier, Effect.flatMap(Config.unwrap<WebhookOptions>(options), make))
 
 const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/

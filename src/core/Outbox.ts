@@ -68,7 +68,7 @@ export interface OutboxMessage {
 export interface ClaimedMessage extends OutboxMessage {
   /** Proves the lease when the message is settled; a later claim makes a new one. */
   readonly leaseToken: string
-  /** How often the message has been claimed before, this time not counted. */
+  /** How often the message has been tried before; a claim that was released does not count. */
   readonly attempts: number
   /** For a code: whether it was still the newest pending one of its user at the claim. */
   readonly codeIsPending: boolean
@@ -115,7 +115,7 @@ export interface Delivery {
    * was given up, or the provider reported that it did not arrive. `dropped`: it was no longer of use.
    */
   readonly state: "queued" | "sent" | "delivered" | "failed" | "dropped"
-  /** How often it was claimed. */
+  /** How often it was tried; a claim that was released does not count. */
   readonly attempts: number
   /** Why it is tried again, or has failed; never the words of a provider. */
   readonly reason: string | undefined

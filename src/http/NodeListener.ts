@@ -12,6 +12,7 @@ import * as Http from "node:http"
 import * as Http2 from "node:http2"
 import * as Https from "node:https"
 import * as Net from "node:net"
+import { answerExpectation, answerMalformed, errorOver } from "./NodeAnswers.ts"
 
 /**
  * In PEM, the certificate with those that it was issued by.
@@ -264,38 +265,4 @@ const holdEarly = (server: Http.Server): void => {
     server.on(event, hold)
     server.on("newListener", release)
   }
-}
-
-/** What is expected is only to be told to go on, which Node does by itself. */
-const answerExpectation = (
-  { httpVersionMajor }: { readonly httpVersionMajor: number },
-  response: {
-    readonly writeHead: (status: number, headers: Record<string, string>) => unknown
-    readonly end: (body: string) => unknown
-  }
-): void => {
-  // The body may come all the same.
-  const close = httpVersionMajor === 1 ? { connection: "close" } : {}
-  response.writeHead(417, { "content-type": "application/json", ...close })
-  response.end(bodyOf(12, "the only expectation there is is 100-continue"))
-}
-
-/** What Node cannot parse as HTTP never reaches a route. */
-const answerMalformed = (error: NodeJS.ErrnoException, socket: Net.Socket): void => {
-  const [status, message] = error.code === "HPE_HEADER_OVERFLOW"
-    ? [431, "the request's headers are too large"] as const
-    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-    ? [408, "the request did not arrive in time"] as const
-    : [400, "the request is not HTTP"] as const
-  socket.end(errorOver(status, 3, message))
-}
-
-const bodyOf = (code: number, message: string): string => JSON.stringify({ code, message })
-
-/** An error as the last answer of a connection. */
-const errorOver = (status: number, code: number, message: string): string => {
-  const body = bodyOf(code, message)
-  return `HTTP/1.1 ${status} ${
-    Http.STATUS_CODES[status]
-  }\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
 }

@@ -232,6 +232,25 @@ describe("failover", () => {
     assert.deepStrictEqual([...play(3).notifier.receipts.keys()], ["a", "b", "c"])
   })
 
+  it.effect("reads the reports of two accounts at one vendor, each by the one that it is signed for", () =>
+    Effect.gen(function*() {
+      const account = (key: string): Failover.Provider => ({
+        name: `vendor-${key}`,
+        notifier: {
+          send: () => Effect.die("not asked"),
+          receipts: new Map([[
+            "vendor",
+            ({ body }: { readonly body: string }) =>
+              Effect.succeed(body === key ? { status: "delivered" as const } : undefined)
+          ]])
+        }
+      })
+      const { receipts } = Failover.make([account("a"), account("b"), account("c")])
+      const read = (body: string) => receipts.get("vendor")!({ body, headers: {}, query: "", receiptId: "1" })
+      for (const key of ["a", "b", "c"]) assert.deepStrictEqual(yield* read(key), { status: "delivered" })
+      assert.isUndefined(yield* read("d"))
+    }))
+
   it.effect("counts hand-overs by provider and outcome", () =>
     Effect.gen(function*() {
       const { played, send } = play(2)

@@ -69,6 +69,21 @@ SmsNotifierContract.suite(
 )
 
 describe("WebhookSmsNotifier", () => {
+  it.effect("is not made where it would give number and code away, or where anybody could sign", () =>
+    Effect.gen(function*() {
+      const secrets = [bytesOf(newSecret())] as const
+      const short = Redacted.make(new Uint8Array(23))
+      const url = new URL("https://sms.example.com")
+      const refused: ReadonlyArray<readonly [WebhookSmsNotifier.WebhookOptions, RegExp]> = [
+        [{ url: new URL("http://sms.example.com"), secrets }, /^webhook refused: url must be https/],
+        [{ url: new URL("ftp://localhost"), secrets }, /url must be https/],
+        [{ url, secrets: [...secrets, short] }, /at least 24 bytes/],
+        [{ url, secrets: [] as never }, /there must be a secret/]
+      ]
+      for (const [options, rule] of refused) assert.match((yield* Effect.flip(make(options))).message, rule)
+      yield* make({ url: new URL("http://127.0.0.1:1"), secrets })
+    }))
+
   it.live("signs so that the reference implementation accepts it, and nothing that was changed", () =>
     Effect.gen(function*() {
       const { notifier, receiver, secret } = yield* connected()

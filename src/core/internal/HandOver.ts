@@ -67,7 +67,13 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
       receiptId: yield* receiptIds.of(messageId)
     })
     const reference = handed.reference && printable(handed.reference)
-    const sent: Sent = { _tag: "Sent", at: yield* DateTime.now, ...handed, reference }
+    const sent: Sent = {
+      _tag: "Sent",
+      at: yield* DateTime.now,
+      ...handed,
+      provider: printable(handed.provider),
+      reference
+    }
     return sent
   })
 
