@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Schedule } from "effect"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
@@ -19,6 +19,18 @@ describe("docs/embedding.md", () => {
   it("prints examples/05-in-your-server.ts", () => {
     const [, printed] = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(root, "docs/embedding.md"), "utf8"))!
     assert.strictEqual(printed, readFileSync(example, "utf8"))
+  })
+
+  it("prints examples/06-without-effect.ts, which runs", () => {
+    const path = join(root, "examples/06-without-effect.ts")
+    assert.include(
+      readFileSync(join(root, "docs/embedding.md"), "utf8"),
+      `\`\`\`ts\n${readFileSync(path, "utf8")}\`\`\``
+    )
+    const output = execFileSync(process.execPath, [path], { encoding: "utf8" })
+    assert.match(output, /^Set for demo's ada; the code is \d{6}$/m)
+    assert.match(output, /status: 400/)
+    assert.match(output, /isVerified: true/)
   })
 
   it.live(

@@ -143,6 +143,7 @@ const make = Effect.gen(function*() {
       verification = sendCode
     }) {
       const userId = yield* RequestShape.checkUserId("ResendPhoneCodeRequest", id)
+      yield* RequestShape.checkVerification("ResendPhoneCodeRequest", verification, ["SendCode", "ReturnCode"])
       yield* RequestShape.checkIdempotencyKey("ResendPhoneCodeRequest", idempotencyKey)
 
       return yield* phone.onUser(

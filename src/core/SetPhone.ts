@@ -128,6 +128,11 @@ const make = Effect.gen(function*() {
     }) {
       const userId = yield* RequestShape.checkUserId("SetPhoneRequest", id)
       yield* RequestShape.checkPhone("SetPhoneRequest", written)
+      yield* RequestShape.checkVerification("SetPhoneRequest", verification, [
+        "SendCode",
+        "ReturnCode",
+        "AlreadyVerified"
+      ])
       yield* RequestShape.checkIdempotencyKey("SetPhoneRequest", idempotencyKey)
 
       return yield* phone.onUser(

@@ -37,26 +37,45 @@ export const statusOf = Effect.fnUntraced(function*(error: Status.CallerError | 
 })
 
 /**
+ * An answer by HTTP whose body is JSON.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface JsonAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: object
+}
+
+/**
+ * A status as an answer.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const statusJson = ({ code, details, httpStatus, message, retryAfter }: Status.Status): JsonAnswer => ({
+  status: httpStatus,
+  headers: {
+    ...(retryAfter === undefined ? {} : { "retry-after": String(retryAfter) }),
+    ...(httpStatus === 401 ? { "www-authenticate": "Bearer" } : {})
+  },
+  body: { code, message, ...(details.length === 0 ? {} : { details: details.map(detailJson) }) }
+})
+
+/**
  * The answer for a status.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const statusResponse = (
-  { code, details, httpStatus, message, retryAfter }: Status.Status,
-  headers: Record<string, string> = {}
-): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.jsonUnsafe(
-    { code, message, ...(details.length === 0 ? {} : { details: details.map(detailJson) }) },
-    {
-      status: httpStatus,
-      headers: {
-        ...(retryAfter === undefined ? {} : { "retry-after": String(retryAfter) }),
-        ...(httpStatus === 401 ? { "www-authenticate": "Bearer" } : {}),
-        ...headers
-      }
-    }
-  )
+  wanted: Status.Status,
+  more: Record<string, string> = {}
+): HttpServerResponse.HttpServerResponse => {
+  const { body, headers, status } = statusJson(wanted)
+  return HttpServerResponse.jsonUnsafe(body, { status, headers: { ...headers, ...more } })
+}
 
 const detailJson = (detail: Status.Detail): Record<string, unknown> => {
   const { type, ...fields } = detail

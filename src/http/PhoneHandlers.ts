@@ -2,15 +2,13 @@
  * From the contract to the use cases and back. Nothing is decided here.
  */
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { GetPhone, type GetPhoneAnswer, type PendingCodeStatus } from "../core/GetPhone.ts"
+import { GetPhone, type GetPhoneAnswer } from "../core/GetPhone.ts"
 import { secret } from "../core/internal/Secret.ts"
 import { RemovePhone } from "../core/RemovePhone.ts"
 import { ResendPhoneCode } from "../core/ResendPhoneCode.ts"
@@ -21,14 +19,8 @@ import { VerifyPhone } from "../core/VerifyPhone.ts"
 import { Authentication } from "./Authentication.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 import * as JsonBody from "./JsonBody.ts"
-import {
-  atMostOneVerification,
-  type CodeResponse,
-  type DetailsResponse,
-  EmptyMessage,
-  type GetPhoneResponse,
-  PhoneApi
-} from "./PhoneApi.ts"
+import { atMostOneVerification, EmptyMessage, PhoneApi } from "./PhoneApi.ts"
+import * as PhoneJson from "./PhoneJson.ts"
 
 interface Call {
   readonly params: { readonly userId: string }
@@ -173,54 +165,13 @@ const decodeRemovePhone = JsonBody.decoder("RemovePhoneRequest", Schema.Struct({
 const decodeUnlockPhoneVerification = JsonBody.decoder("UnlockPhoneVerificationRequest", Schema.Struct({}))
 
 /** What the contract says of an answer is checked by its type: encoding what is made here a moment before would find nothing. */
-const answer = HttpServerResponse.jsonUnsafe as <A extends object>(
-  body: A,
-  options?: HttpServerResponse.Options.WithContent
-) => HttpServerResponse.HttpServerResponse
-
-const codeAnswer = ({ details, replayed, verificationCode }: SetPhoneAnswer) =>
-  answer<typeof CodeResponse.Encoded>(
-    {
-      details: detailsJson(details),
-      ...(verificationCode === undefined ? {} : { verificationCode: Redacted.value(verificationCode) })
-    },
-    replayed ? { headers: { "idempotency-replayed": "true" } } : undefined
+const codeAnswer = (made: SetPhoneAnswer) =>
+  HttpServerResponse.jsonUnsafe(
+    PhoneJson.codeAnswer(made),
+    made.replayed ? { headers: { "idempotency-replayed": "true" } } : undefined
   )
 
-const detailsAnswer = ({ details }: { readonly details: Details }) =>
-  answer<typeof DetailsResponse.Encoded>({ details: detailsJson(details) })
+const detailsAnswer = (made: { readonly details: Details }) =>
+  HttpServerResponse.jsonUnsafe(PhoneJson.detailsAnswer(made))
 
-const detailsJson = ({ changeDate, resourceOwner, sequence }: Details) => ({
-  sequence: String(sequence),
-  changeDate: timeJson(changeDate),
-  resourceOwner
-})
-
-const timeJson = (time: DateTime.Utc): string => DateTime.formatIso(time).replace(".000Z", "Z")
-
-const phoneAnswer = ({ details, pendingCode, phone, verificationOff }: GetPhoneAnswer) =>
-  answer<typeof GetPhoneResponse.Encoded>({
-    details: {
-      ...(details.sequence === 0n ? {} : { sequence: String(details.sequence) }),
-      ...(details.changeDate === undefined ? {} : { changeDate: timeJson(details.changeDate) }),
-      resourceOwner: details.resourceOwner
-    },
-    phone: phone === undefined
-      ? {}
-      : { phone: Redacted.value<string>(phone.number), ...(phone.verified ? { isVerified: true as const } : {}) },
-    ...(pendingCode === undefined ? {} : { pendingCode: pendingCodeJson(pendingCode) }),
-    ...(verificationOff ? { verificationOff: true as const } : {})
-  })
-
-const pendingCodeJson = ({ canResendAt, delivery, expiresAt, guessesLeft }: PendingCodeStatus) => ({
-  expiresAt: timeJson(expiresAt),
-  ...(guessesLeft === undefined ? {} : { guessesLeft }),
-  canResendAt: timeJson(canResendAt),
-  ...(delivery === undefined ? {} : {
-    delivery: {
-      state: delivery.state,
-      attempts: delivery.attempts,
-      ...(delivery.reason === undefined ? {} : { reason: delivery.reason })
-    }
-  })
-})
+const phoneAnswer = (made: GetPhoneAnswer) => HttpServerResponse.jsonUnsafe(PhoneJson.phoneAnswer(made))

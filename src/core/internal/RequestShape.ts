@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { InvalidArgument } from "../Errors.ts"
 import { isStorable, lengthRule, textRule, UserId } from "../UserId.ts"
+import type { Verification } from "../Verification.ts"
 
 /** The user id of a request, if its shape is right. */
 export const checkUserId = (request: string, userId: string): Effect.Effect<UserId, InvalidArgument> =>
@@ -14,8 +15,20 @@ export const checkUserId = (request: string, userId: string): Effect.Effect<User
     : invalid(request, "userId", isStorable(userId) ? lengthRule : textRule)
 
 /** A number as it is written is 1 to 200 code points. */
-export const checkPhone = (request: string, phone: Redacted.Redacted): Effect.Effect<void, InvalidArgument> =>
-  isPhoneLength(Redacted.value(phone)) ? Effect.void : invalid(request, "phone", lengthRule)
+export const checkPhone = (request: string, phone: Redacted.Redacted): Effect.Effect<void, InvalidArgument> => {
+  if (!Redacted.isRedacted(phone)) return invalid(request, "phone", redactedRule)
+  return isPhoneLength(Redacted.value(phone)) ? Effect.void : invalid(request, "phone", lengthRule)
+}
+
+/** A way that there is not is not taken for the usual one, which may send an SMS. */
+export const checkVerification = (
+  request: string,
+  verification: Verification,
+  ways: ReadonlyArray<string>
+): Effect.Effect<void, InvalidArgument> =>
+  ways.includes(verification._tag) ? Effect.void : invalid(request, "verification", `must be one of ${ways.join(", ")}`)
+
+const redactedRule = "value must be a secret, as Redacted.make makes it"
 
 /** A code as it is typed is 1 to 20 code points, and something is left of it when it is read as a code. */
 export const checkCode = (
@@ -23,6 +36,7 @@ export const checkCode = (
   typed: Redacted.Redacted,
   read: (typed: Redacted.Redacted) => Redacted.Redacted
 ): Effect.Effect<Redacted.Redacted, InvalidArgument> => {
+  if (!Redacted.isRedacted(typed)) return invalid(request, "verificationCode", redactedRule)
   if (!isCodeLength(Redacted.value(typed))) {
     return invalid(request, "verificationCode", "value length must be between 1 and 20 runes, inclusive")
   }
