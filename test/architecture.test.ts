@@ -88,7 +88,11 @@ const lazy = import("jose")\nimport "../http/Status.ts"\nimport {\n  a,\n  b\n} 
     const node = sources.filter((file) =>
       file.startsWith("src/http/") && graph.get(file)!.some((name) => /^node:|platform-node/.test(name))
     )
-    assert.deepStrictEqual(node, ["src/http/NodeAnswers.ts", "src/http/NodeListener.ts", "src/http/NodeServer.ts"])
+    assert.deepStrictEqual(node, [
+      "src/http/NodeServer.ts",
+      "src/http/internal/NodeAnswers.ts",
+      "src/http/internal/NodeListener.ts"
+    ])
   })
 
   it("keeps node: modules out of all adapters but the one that is for Node", () => {

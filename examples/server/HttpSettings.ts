@@ -3,7 +3,7 @@
  */
 import { Config, Effect, Redacted, Result, Schema } from "effect"
 import { Cors } from "effect-user-phone/http"
-import type { Certificate } from "effect-user-phone/http/NodeListener"
+import type { Certificate } from "effect-user-phone/http/NodeServer"
 import { createPrivateKey, X509Certificate } from "node:crypto"
 import * as Fs from "node:fs"
 import type { Reader } from "./SettingsReader.ts"

@@ -14,10 +14,12 @@ import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import type * as Http2 from "node:http2"
-import { type Certificate, make } from "./NodeListener.ts"
+import { type Certificate, make } from "./internal/NodeListener.ts"
 import * as RequestBody from "./RequestBody.ts"
 import * as Routes from "./Routes.ts"
 import { Trailers } from "./Trailers.ts"
+
+export type { Certificate }
 
 /**
  * @category options

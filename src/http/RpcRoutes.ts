@@ -3,7 +3,7 @@
  * service. Mount them beside `Routes.layer`, or alone.
  */
 import * as HttpRouter from "effect/http/HttpRouter"
-import * as PhoneRpc from "./PhoneRpc.ts"
+import * as PhoneRpc from "./internal/PhoneRpc.ts"
 
 /**
  * The routes of the operations.

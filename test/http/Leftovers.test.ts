@@ -8,7 +8,7 @@ import {
   HealthCheckRequestSchema,
   HealthCheckResponse_ServingStatus
 } from "../../src/http/gen/grpc/health/v1/health_pb.ts"
-import * as RpcUnary from "../../src/http/RpcUnary.ts"
+import * as RpcUnary from "../../src/http/internal/RpcUnary.ts"
 import { frame } from "../fixtures/GrpcFrames.ts"
 import { leftBy } from "../fixtures/Leftovers.ts"
 

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Health } from "../../src/http/gen/grpc/health/v1/health_pb.ts"
-import * as RpcUnary from "../../src/http/RpcUnary.ts"
+import * as RpcUnary from "../../src/http/internal/RpcUnary.ts"
 import { frame, framesOf, trailersOf } from "../fixtures/GrpcFrames.ts"
 
 const failing: Readonly<Record<string, () => Effect.Effect<never>>> = {

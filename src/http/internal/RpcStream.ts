@@ -7,11 +7,11 @@ import type * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Stream from "effect/Stream"
-import { statusResponse } from "./ErrorResponse.ts"
-import { answeringBugs, onExactPath } from "./Fallback.ts"
+import { statusResponse } from "../ErrorResponse.ts"
+import { answeringBugs, onExactPath } from "../Fallback.ts"
+import * as Status from "../Status.ts"
+import { Trailers } from "../Trailers.ts"
 import * as RpcProtocol from "./RpcProtocol.ts"
-import * as Status from "./Status.ts"
-import { Trailers } from "./Trailers.ts"
 
 type Handler = ConnectRouter["handlers"][number]
 type Answer = Awaited<ReturnType<Handler>>

@@ -3,7 +3,7 @@
  */
 import { base64Decode } from "@bufbuild/protobuf/wire"
 import * as Effect from "effect/Effect"
-import { InvalidArgument } from "../core/Errors.ts"
+import { InvalidArgument } from "../../core/Errors.ts"
 
 /**
  * What a body and its headers would have been.

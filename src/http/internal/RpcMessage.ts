@@ -14,10 +14,10 @@ import {
 import { BinaryReader } from "@bufbuild/protobuf/wire"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { InvalidArgument } from "../core/Errors.ts"
-import { textRule } from "../core/UserId.ts"
-import * as JsonBody from "./JsonBody.ts"
-import { atMostOneOf, EmptyMessage } from "./PhoneApi.ts"
+import { InvalidArgument } from "../../core/Errors.ts"
+import { textRule } from "../../core/UserId.ts"
+import * as JsonBody from "../JsonBody.ts"
+import { atMostOneOf, EmptyMessage } from "../PhoneApi.ts"
 
 /**
  * @category models

@@ -6,10 +6,10 @@ import type { DescMessage, MessageShape } from "@bufbuild/protobuf"
 import { Code, ConnectError } from "@connectrpc/connect"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { InvalidArgument } from "../core/Errors.ts"
-import { Refused } from "./ErrorResponse.ts"
+import { InvalidArgument } from "../../core/Errors.ts"
+import { Refused } from "../ErrorResponse.ts"
+import * as Status from "../Status.ts"
 import { binaryDecoder, jsonDecoder } from "./RpcMessage.ts"
-import * as Status from "./Status.ts"
 
 type Bytes = Uint8Array<ArrayBuffer>
 

@@ -2,9 +2,9 @@
  * Errors as Connect, gRPC and gRPC-Web carry them: code, message and details of the one table.
  */
 import { ConnectError } from "@connectrpc/connect"
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.ts"
-import { ErrorDetailSchema } from "./gen/zitadel/message_pb.ts"
-import type * as Status from "./Status.ts"
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts"
+import { ErrorDetailSchema } from "../gen/zitadel/message_pb.ts"
+import type * as Status from "../Status.ts"
 
 /**
  * The error for a status. What are headers in HTTP is metadata here.
