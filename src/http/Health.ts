@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
@@ -23,18 +24,28 @@ export const Readiness = Context.Reference<Effect.Effect<void, Unavailable>>(
 )
 
 /**
- * What tells whether the service can do its work, each time that it is run: `Readiness`, as it is where this is made.
+ * What tells whether the service can do its work, each time that it is run: `Readiness`, as it is where this is made. However many ask,
+ * and go away again, it is looked at once at a time: nobody needs a token to ask.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const makeReady: Effect.Effect<Effect.Effect<void, Unavailable>> = Effect.map(
   Readiness,
-  (readiness) =>
-    Effect.timeoutOrElse(readiness, {
+  (readiness) => {
+    let looking: Fiber.Fiber<void, Unavailable> | undefined
+    const look = Effect.timeoutOrElse(readiness, {
       duration: "2 seconds",
       orElse: () => Effect.fail(new Unavailable({ cause: "not ready in time" }))
-    })
+    }).pipe(Effect.ensuring(Effect.sync(() => looking = undefined)))
+    const begin = Effect.tap(
+      Effect.forkDetach(look),
+      (fiber) => Effect.sync(() => looking = fiber.pollUnsafe() === undefined ? fiber : undefined)
+    )
+    return Effect.suspend(() => looking === undefined ? Effect.uninterruptible(begin) : Effect.succeed(looking)).pipe(
+      Effect.flatMap(Fiber.join)
+    )
+  }
 )
 
 /** Where the probes are. */
