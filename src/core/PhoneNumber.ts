@@ -124,7 +124,8 @@ export const parse = (
   if (parsed === undefined) {
     return fail(policy.defaultRegion === undefined && !written.startsWith("+") ? "NoCountryCode" : "NotANumber")
   }
-  const settled = settle(parsed)
+  // What is valid is written in one way only.
+  const settled = policy.accept === "parsable" ? settle(parsed) : parsed
   if (!isE164(settled.number)) return fail("NotANumber")
   const number = Redacted.make(settled.number)
   const refusal = isListed(number) ? undefined : judge(settled, policy)
@@ -136,8 +137,13 @@ export const parse = (
  * keyboards, a `tel:`, and brackets around the country code.
  */
 const plain = (text: string): string =>
-  asciiDigits(text.replaceAll(/\p{Cf}/gu, "").replaceAll(/[\s\u00B7]+/gu, " ").replaceAll("\uFF0B", "+")).trim()
-    .replace(/^tel:(?=\+)/i, "").replace(/^\( *(\+\d{1,3}) *\)/, "$1 ")
+  (ascii.test(text)
+    ? text
+    : asciiDigits(text.replaceAll(/\p{Cf}/gu, "").replaceAll(/[\s\u00B7]/gu, " ").replaceAll("\uFF0B", "+")))
+    .trim().replace(/^tel:(?=\+)/i, "").replace(/^\( *(\+\d{1,3}) *\)/, "$1 ")
+
+/** Most numbers are written in nothing else. */
+const ascii = /^[ -~]*$/
 
 /** Where a number need not be valid, a digit may go at each reading, such as a zero in front: the same line has to be the same number. */
 const settle = (number: ParsedNumber): ParsedNumber => {

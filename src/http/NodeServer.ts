@@ -90,8 +90,9 @@ const readBody = (request: HttpServerRequest.HttpServerRequest) => {
   if (declared === undefined || expect !== undefined || message.httpVersionMajor !== 1) return RequestBody.read(request)
   const length = Number(declared)
   return Effect.flatMap(
-    RequestBody.longest,
-    (most) => length > Math.min(smallBody, Number(most)) ? RequestBody.read(request) : collect(request, length)
+    HttpIncomingMessage.MaxBodySize,
+    (most = RequestBody.defaultLongest) =>
+      length > Math.min(smallBody, Number(most)) ? RequestBody.read(request) : collect(request, length)
   )
 }
 
