@@ -1,6 +1,7 @@
 /**
  * Contract suites for hosts that implement a port themselves. Each is one call in a Vitest file: `suite(name, layer)`.
  */
+export * as CodeVaultContract from "./CodeVaultContract.ts"
 export * as CountersContract from "./CountersContract.ts"
 export * as OutboxContract from "./OutboxContract.ts"
 export * as ReceiptsContract from "./ReceiptsContract.ts"

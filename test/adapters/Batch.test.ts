@@ -73,6 +73,21 @@ describe("questions", () => {
       assert.strictEqual(yield* ask(7), 14)
     }).pipe(Effect.scoped))
 
+  it.live("that came later are not given up with those that have waited too long", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { ask, asked } = yield* play(Deferred.await(gate), 200)
+      const early = yield* Effect.forkChild(
+        Effect.forEach(range(0, 130), (question) => Effect.exit(ask(question)), together)
+      )
+      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => asked.length >= 2 })
+      yield* Effect.sleep("250 millis")
+      const later = yield* Effect.forkChild(ask(200), { startImmediately: true })
+      yield* Deferred.succeed(gate, undefined)
+      assert.isTrue((yield* Fiber.join(early)).some(Exit.isFailure))
+      assert.strictEqual(yield* Fiber.join(later), 400)
+    }).pipe(Effect.scoped))
+
   it.live("are gone once they are answered", () =>
     Effect.gen(function*() {
       const ask = yield* Batch.make({

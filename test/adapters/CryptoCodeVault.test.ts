@@ -7,6 +7,7 @@ import { createDecipheriv, createHmac, hkdfSync } from "node:crypto"
 import * as CryptoCodeVault from "../../src/adapters/CryptoCodeVault.ts"
 import * as NodeVaultCrypto from "../../src/adapters/NodeVaultCrypto.ts"
 import { CodeVault, PhoneNumber, UserId } from "../../src/core/index.ts"
+import { CodeVaultContract } from "../../src/testing/index.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
 
 const bytes = (fill: number) => Redacted.make(new Uint8Array(32).fill(fill))
@@ -40,6 +41,8 @@ const runtimes = {
 }
 
 for (const [name, layer] of Object.entries(runtimes)) {
+  CodeVaultContract.suite(name, CryptoCodeVault.layerRandomKeys.pipe(Layer.provide(layer)))
+
   describe(`CryptoCodeVault over ${name}`, () => {
     it.effect("digests as documented, so that another implementation can check it", () =>
       Effect.gen(function*() {
