@@ -109,6 +109,22 @@ const verifyWhere = Effect.fnUntraced(function*(
   return yield* verify(userId, code).pipe(Effect.provide(Layer.fresh(Operations.layer).pipe(Layer.provide(other))))
 })
 
+/** A right guess whose caller goes while this event is being committed. */
+const goneDuring = Effect.fnUntraced(function*(userId: string, event: string) {
+  const [committing, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+  const call = yield* Effect.forkChild(verifyWhere(
+    userId,
+    right,
+    event,
+    (committed) =>
+      Deferred.succeed(committing, undefined).pipe(Effect.andThen(Deferred.await(commit)), Effect.andThen(committed))
+  ))
+  yield* Deferred.await(committing)
+  const gone = yield* Effect.forkChild(Fiber.interrupt(call), { startImmediately: true })
+  yield* Deferred.succeed(commit, undefined)
+  yield* Fiber.join(gone)
+})
+
 const guessesOf = (userId: UserId.UserId) =>
   Effect.map(UserStore.UserStore.use((store) => store.load(userId)), (user) => user!.guesses)
 
@@ -335,21 +351,7 @@ describe("a code that a provider makes", () => {
     Effect.gen(function*() {
       const played = yield* Played
       const userId = yield* waiting
-      const [committing, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-      const call = yield* Effect.forkChild(verifyWhere(
-        userId,
-        right,
-        "verification.attempted",
-        (committed) =>
-          Deferred.succeed(committing, undefined).pipe(
-            Effect.andThen(Deferred.await(commit)),
-            Effect.andThen(committed)
-          )
-      ))
-      yield* Deferred.await(committing)
-      const gone = yield* Effect.forkChild(Fiber.interrupt(call), { startImmediately: true })
-      yield* Deferred.succeed(commit, undefined)
-      yield* Fiber.join(gone)
+      yield* goneDuring(userId, "verification.attempted")
       assert.deepStrictEqual(played.checked, [])
       assert.deepStrictEqual((yield* eventsOf(userId)).slice(-2), ["verification.attempted", "verification.unanswered"])
       assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 5)
@@ -383,21 +385,7 @@ describe("a code that a provider makes", () => {
   it.effect("proves the number once the provider has said so, also when the caller has gone", () =>
     Effect.gen(function*() {
       const userId = yield* waiting
-      const [committing, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-      const call = yield* Effect.forkChild(verifyWhere(
-        userId,
-        right,
-        "verified",
-        (committed) =>
-          Deferred.succeed(committing, undefined).pipe(
-            Effect.andThen(Deferred.await(commit)),
-            Effect.andThen(committed)
-          )
-      ))
-      yield* Deferred.await(committing)
-      const gone = yield* Effect.forkChild(Fiber.interrupt(call), { startImmediately: true })
-      yield* Deferred.succeed(commit, undefined)
-      yield* Fiber.join(gone)
+      yield* goneDuring(userId, "verified")
       assert.isTrue((yield* get(userId)).phone?.verified)
     }).pipe(Effect.provide(layers)))
 
