@@ -211,6 +211,14 @@ export const http2Needed = refused(505, 12, "gRPC needs HTTP/2; gRPC-Web and Con
 export const http2NeededByStreams = refused(505, 12, "a stream of messages both ways needs HTTP/2")
 
 /**
+ * There are as many streams as are served at once.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const tooManyStreams = refused(503, 14, "too many streams at once: try again later")
+
+/**
  * No protocol for calls has this content type.
  *
  * @category constants

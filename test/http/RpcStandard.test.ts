@@ -1,9 +1,9 @@
 /** gRPC's standard services, by gRPC's own client: health says what `/readyz` says, reflection what there is to call. */
 import { assert, layer } from "@effect/vitest"
 import * as Grpc from "@grpc/grpc-js"
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Fiber, Layer, Schedule } from "effect"
 import { HttpServer } from "effect/http"
-import type { IncomingHttpHeaders } from "node:http2"
+import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from "node:http2"
 import { Errors } from "../../src/core/index.ts"
 import { Health } from "../../src/http/index.ts"
 import * as NodeServer from "../../src/http/NodeServer.ts"
@@ -230,6 +230,30 @@ layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's
       assert.strictEqual(status, "0")
       assert.isAbove(Duration.toSeconds(took), 9)
       assert.isBelow(Duration.toSeconds(took), 20)
+    }))
+
+  it.effect("a stream is one of a hundred at most, and who is one too many is told so", () =>
+    Effect.gen(function*() {
+      const { stream: first } = yield* open()
+      const session = first.session as ClientHttp2Session
+      const streams = [first, ...Array.from({ length: 99 }, () => session.request(first.sentHeaders!))]
+      const statuses = (all: ReadonlyArray<ClientHttp2Stream>) =>
+        Effect.forEach(all, (stream) =>
+          Effect.callback<unknown>((resume) => {
+            stream.once("response", (headers) => resume(Effect.succeed(headers[":status"])))
+          }), { concurrency: "unbounded" })
+      const asked = yield* Effect.forkChild(statuses(streams))
+      yield* Effect.yieldNow
+      for (const stream of streams) stream.write(frame(0x3A, 0))
+      assert.deepStrictEqual(new Set(yield* Fiber.join(asked)), new Set([200]))
+      const another = Effect.suspend(() => {
+        const stream = session.request(first.sentHeaders!)
+        stream.end(frame(0x3A, 0))
+        return statuses([stream])
+      })
+      assert.deepStrictEqual(yield* another, [503])
+      for (const stream of streams) stream.close()
+      yield* Effect.repeat(another, { schedule: Schedule.spaced("20 millis"), until: ([status]) => status === 200 })
     }))
 
   it.effect("a stream both ways is not for HTTP/1.1, whatever its protocol", () =>

@@ -22,12 +22,29 @@ type Answer = Awaited<ReturnType<Handler>>
  * @category constructors
  * @since 0.1.0
  */
-export const mount = (router: HttpRouter.HttpRouter, { handlers }: ConnectRouter) =>
-  Effect.forEach(
+export const mount = (router: HttpRouter.HttpRouter, { handlers }: ConnectRouter) => {
+  const places = makePlaces()
+  return Effect.forEach(
     handlers,
-    (handler) => router.add("*", handler.requestPath as `/${string}`, onExactPath(answeringBugs(serve(handler)))),
+    (handler) =>
+      router.add("*", handler.requestPath as `/${string}`, onExactPath(answeringBugs(serve(handler, places)))),
     { discard: true }
   )
+}
+
+/** How many streams are served at once. Whoever takes no answers keeps one open, with what waits in it. */
+const mostStreams = 100
+
+type Places = ReturnType<typeof makePlaces>
+
+const makePlaces = () => {
+  let taken = 0
+  return {
+    isFull: () => taken >= mostStreams,
+    take: Effect.sync(() => taken++),
+    leave: Effect.sync(() => taken--)
+  }
+}
 
 /**
  * The messages that a caller sends. One that cannot be read is the caller's fault; Connect would say it is this service's.
@@ -44,13 +61,14 @@ export const messagesOf = <A>(messages: AsyncIterable<A>): Stream.Stream<A, unkn
 /** How long a caller may be silent before the stream ends. Nobody needs a token to open one. */
 const silence = "10 seconds"
 
-const serve = (handler: Handler) => {
+const serve = (handler: Handler, places: Places) => {
   const { href } = new URL(handler.requestPath, "http://localhost")
   return Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
     if (!handler.allowedMethods.includes(request.method)) {
       return statusResponse(Status.wrongMethod, { allow: handler.allowedMethods.join(", ") })
     }
+    if (places.isFull()) return statusResponse(Status.tooManyStreams)
     const trailers = (yield* Trailers)(request)
     const { headers, millis } = withoutLongDeadline(request.headers)
     const answer = yield* ask(handler, {
@@ -62,7 +80,7 @@ const serve = (handler: Handler) => {
       body: Stream.toAsyncIterable(inTime(request.stream.pipe(Stream.timeout(silence)), millis))
     })
     const native = RpcProtocol.of(request.headers["content-type"] ?? "")?.native === true
-    return respond(answer, native ? trailers : undefined)
+    return respond(answer, places, native ? trailers : undefined)
   })
 }
 
@@ -94,14 +112,20 @@ const ask = (handler: Handler, request: Omit<Parameters<Handler>[0], "signal">):
     return Effect.promise(() => answer.then(() => {}, () => {}))
   })
 
-const respond = ({ body, header, status, trailer }: Answer, sendTrailers: ReturnType<typeof Trailers.Service>) =>
+const respond = (
+  { body, header, status, trailer }: Answer,
+  { leave, take }: Places,
+  sendTrailers: ReturnType<typeof Trailers.Service>
+) =>
   body === undefined
     // Where Connect has a status only.
     ? statusResponse(status === 415 ? Status.wrongRpcContentType : Status.http2NeededByStreams)
     : HttpServerResponse.stream(
       Stream.fromAsyncIterable(body, (error) => error).pipe(
         Stream.orDie,
-        Stream.onEnd(Effect.sync(() => sendTrailers?.(trailersOf(trailer))))
+        Stream.onEnd(Effect.sync(() => sendTrailers?.(trailersOf(trailer)))),
+        Stream.onStart(take),
+        Stream.ensuring(leave)
       ),
       { status, headers: { ...Object.fromEntries(header ?? []), "cache-control": "no-store" } }
     )
