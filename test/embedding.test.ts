@@ -13,6 +13,9 @@ import * as StandIn from "./fixtures/StandIn.ts"
 const root = resolve(import.meta.dirname, "..")
 const example = join(root, "examples/05-in-your-server.ts")
 
+const withoutEffect = join(root, "examples/06-without-effect.ts")
+const serverWithoutEffect = join(root, "examples/07-server-without-effect.ts")
+
 const key = (fill: number) => Buffer.alloc(32, fill).toString("base64")
 
 describe("docs/embedding.md", () => {
@@ -21,17 +24,72 @@ describe("docs/embedding.md", () => {
     assert.strictEqual(printed, readFileSync(example, "utf8"))
   })
 
-  it("prints examples/06-without-effect.ts, which runs", () => {
-    const path = join(root, "examples/06-without-effect.ts")
-    assert.include(
-      readFileSync(join(root, "docs/embedding.md"), "utf8"),
-      `\`\`\`ts\n${readFileSync(path, "utf8")}\`\`\``
-    )
-    const output = execFileSync(process.execPath, [path], { encoding: "utf8" })
+  it("prints the examples without Effect, and the first of them runs", () => {
+    const page = readFileSync(join(root, "docs/embedding.md"), "utf8")
+    for (const path of [withoutEffect, serverWithoutEffect]) {
+      assert.include(page, `\`\`\`ts\n${readFileSync(path, "utf8")}\`\`\``)
+    }
+    const output = execFileSync(process.execPath, [withoutEffect], { encoding: "utf8" })
     assert.match(output, /^Set for demo's ada; the code is \d{6}$/m)
     assert.match(output, /status: 400/)
     assert.match(output, /isVerified: true/)
   })
+
+  it.live(
+    "has a server without Effect that sends, verifies, says what is wrong, and stops",
+    () =>
+      Effect.gen(function*() {
+        const acme = yield* StandIn.make(() => StandIn.json(202, {}))
+        const port = yield* freePort
+        const child = yield* Effect.acquireRelease(
+          Effect.map(DatabaseUrl, (url) =>
+            spawn(process.execPath, [serverWithoutEffect], {
+              stdio: ["ignore", "ignore", "inherit"],
+              env: {
+                PATH: process.env["PATH"] ?? "",
+                PORT: String(port),
+                DATABASE_URL: Redacted.value(url),
+                ACME_URL: acme.url,
+                CODE_KEYS: `a:${key(1)}`,
+                FINGERPRINT_KEY: key(2)
+              }
+            })),
+          (child) => Effect.sync(() => child.kill("SIGKILL"))
+        )
+        const ended = once(child, "exit")
+        const send = (method: string, path: string, body?: object) =>
+          Effect.tryPromise(async () => {
+            const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+              method,
+              headers: { "x-user": "ada" },
+              ...(body && { body: JSON.stringify(body) })
+            })
+            return { status: response.status, body: await response.json() as any }
+          })
+        const often = { schedule: Schedule.spaced("50 millis") }
+        const unknown = yield* Effect.retry(send("GET", "/me/phone"), {
+          ...often,
+          while: () => child.exitCode === null
+        })
+        assert.deepStrictEqual([unknown.status, unknown.body.code], [404, 5])
+        assert.strictEqual((yield* send("POST", "/sign-up")).status, 201)
+        assert.strictEqual((yield* send("PUT", "/me/phone", { phone: "+33612345678" })).status, 400)
+        assert.strictEqual((yield* send("PUT", "/me/phone", { phone: "+41 79 123 45 67" })).status, 200)
+        yield* Effect.repeat(Effect.void, { ...often, until: () => acme.received.length > 0 })
+        const { text, to } = JSON.parse(acme.received[0]!.body)
+        assert.strictEqual(to, "+41791234567")
+        const wrong = yield* send("POST", "/me/phone/verify", { code: "no code" })
+        assert.deepStrictEqual([wrong.status, wrong.body.code], [400, 3])
+        assert.strictEqual((yield* send("POST", "/me/phone/verify", { code: /\d{6}/.exec(text)![0] })).status, 200)
+        assert.deepStrictEqual((yield* send("GET", "/me/phone")).body.phone, {
+          phone: "+41791234567",
+          isVerified: true
+        })
+        child.kill("SIGTERM")
+        assert.deepStrictEqual(yield* Effect.promise(() => ended), [0, null])
+      }).pipe(Effect.scoped, Effect.provide(layerDatabase)),
+    60_000
+  )
 
   it.live(
     "has a server that registers who signs up, takes their number, sends the code, and stops",

@@ -1,9 +1,12 @@
 /** The operations as asynchronous functions, as a host calls them that knows nothing of Effect. */
-import { Effect, Layer } from "effect"
+import { Cause, DateTime, Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import { assert, describe, expect, it } from "vitest"
 import * as Memory from "../src/adapters/Memory.ts"
-import { Errors, Users } from "../src/core/index.ts"
+import { Errors, SmsNotifier, Users } from "../src/core/index.ts"
 import * as UserPhones from "../src/promise/index.ts"
+import * as InMemory from "../src/promise/Memory.ts"
+import * as SmsSender from "../src/promise/SmsSender.ts"
+import * as SampleSms from "./fixtures/SampleSms.ts"
 
 const admin = { userId: "admin", organization: "demo", grants: { demo: ["user.write"] } } as const
 const phone = "+41 79 123 45 67"
@@ -128,9 +131,108 @@ describe("the operations without Effect", () => {
     await phones.close()
   })
 
+  it("tell a test what would have been sent", async () => {
+    const phones = await InMemory.make()
+    await phones.users.register({ userId: "ada", resourceOwner: "demo" })
+    const ada = phones.as({ userId: "ada", organization: "demo" })
+    await ada.setPhone({ userId: "ada", phone })
+    const first = await phones.nextSms("+41791234567")
+    expect(first).toEqual({
+      recipient: "+41791234567",
+      text: expect.stringContaining(first.code!),
+      code: expect.stringMatching(/^\d{6}$/)
+    })
+    await ada.resendPhoneCode({ userId: "ada" })
+    const { code } = await phones.nextSms("+41791234567")
+    await ada.verifyPhone({ userId: "ada", verificationCode: code! })
+    await phones.close()
+
+    const limited = await InMemory.make({ limits: {} })
+    await limited.users.register({ userId: "ada", resourceOwner: "demo" })
+    await limited.as(admin).setPhone({ userId: "ada", phone })
+    assert.instanceOf(await rejection(limited.as(admin).resendPhoneCode({ userId: "ada" })), Errors.TooManyRequests)
+    await limited.close()
+  })
+
   it("reject where the layer cannot be built", async () => {
     const broken = Layer.effectDiscard(Effect.fail(new Error("no database")))
     const error = await rejection(UserPhones.make(Layer.merge(broken, Memory.layer)))
     assert.strictEqual((error as Error).message, "no database")
+  })
+})
+
+describe("an SMS provider that is a function", () => {
+  const sms = SampleSms.make()
+  const send = (sender: SmsSender.Send) =>
+    Effect.runPromiseExit(
+      SmsNotifier.SmsNotifier.use((notifier) => notifier.send(sms)).pipe(
+        Effect.provide(SmsSender.layer("acme", sender))
+      )
+    )
+  const reasonOf = async (sender: SmsSender.Send) => {
+    const exit = await send(sender)
+    return exit._tag === "Failure" ? SampleSms.plain(Cause.squash(exit.cause) as SmsNotifier.SmsNotSent) : exit.value
+  }
+
+  it("gets the message in plain values", async () => {
+    const sent: Array<SmsSender.OutgoingSms> = []
+    const taken = await reasonOf((outgoing) => {
+      sent.push(outgoing)
+      return Promise.resolve({ reference: "A1" })
+    })
+    expect(taken).toEqual({ provider: "acme", reference: "A1" })
+    expect(sent).toEqual([{
+      messageId: sms.messageId,
+      userId: sms.userId,
+      recipient: SampleSms.number,
+      text: Redacted.value(sms.text),
+      code: "314159",
+      language: sms.language,
+      expiresAt: DateTime.toDateUtc(sms.expiresAt),
+      resends: sms.resends
+    }])
+    expect(await reasonOf(() => Promise.resolve())).toEqual({ provider: "acme", reference: undefined })
+  })
+
+  it("says why it has not taken it, and of what else it throws nothing is told", async () => {
+    const failing = (...args: ConstructorParameters<typeof SmsSender.SmsFailed>) =>
+      reasonOf(() => Promise.reject(new SmsSender.SmsFailed(...args)))
+    expect(await failing("transient", { code: "HTTP 500" })).toEqual({ _tag: "Transient", cause: "HTTP 500" })
+    expect(await failing("transient", { retryAfterSeconds: 3 })).toEqual({
+      _tag: "Transient",
+      cause: "transient",
+      retryAfter: Duration.seconds(3)
+    })
+    expect(await failing("throttled")).toEqual({ _tag: "Throttled" })
+    expect(await failing("permanent", { code: "21211" })).toEqual({ _tag: "Permanent", code: "21211" })
+    expect(await failing("opted-out")).toEqual({ _tag: "OptedOut" })
+    expect(await failing("destination-refused")).toEqual({ _tag: "DestinationRefused", code: "destination-refused" })
+    expect(await failing("account-refused")).toEqual({ _tag: "AccountRefused", code: "account-refused" })
+    const unknown = { _tag: "Transient", cause: "the function threw" }
+    expect(await reasonOf(() => Promise.reject(new Error(SampleSms.number)))).toEqual(unknown)
+    expect(
+      await reasonOf(() => {
+        throw new TypeError(SampleSms.number)
+      })
+    ).toEqual(unknown)
+  })
+
+  it("is told to stop", async () => {
+    let stopped = false
+    const fiber = Effect.runFork(
+      SmsNotifier.SmsNotifier.use((notifier) => notifier.send(sms)).pipe(
+        Effect.provide(
+          SmsSender.layer("acme", (_, signal) =>
+            new Promise((_, fail) =>
+              signal.addEventListener("abort", () => {
+                stopped = true
+                fail(signal.reason as Error)
+              })
+            ))
+        )
+      )
+    )
+    await Effect.runPromise(Effect.andThen(Effect.sleep("20 millis"), Fiber.interrupt(fiber)))
+    assert.isTrue(stopped)
   })
 })
