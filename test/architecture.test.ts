@@ -185,6 +185,16 @@ describe("the package", () => {
     assert.deepStrictEqual(connect("effect-user-phone/http/RpcStandard"), withRpc)
   })
 
+  it("loads no optional peer for the operations without Effect, but the client for those in PostgreSQL", () => {
+    const plain = ["effect", "effect-user-phone", "libphonenumber-js"]
+    const peersOf = (specifier: string) =>
+      [...packagesOf(loadedBy(specifier))].filter((name) => !name.startsWith("node:")).toSorted()
+    for (const specifier of ["promise", "promise/Memory", "promise/SmsSender"]) {
+      assert.includeMembers(plain, peersOf(`effect-user-phone/${specifier}`))
+    }
+    assert.deepStrictEqual(peersOf("effect-user-phone/promise/Postgres"), ["@effect/sql-pg", ...plain])
+  })
+
   it("gives a browser its contract without the server", () => {
     const loaded = loadedBy("effect-user-phone/http/PhoneApi")
     assert.deepStrictEqual([...packagesOf(loaded)].toSorted(), ["effect", "effect-user-phone"])
