@@ -10,6 +10,7 @@ import * as SampleSms from "./fixtures/SampleSms.ts"
 
 const admin = { userId: "admin", organization: "demo", grants: { demo: ["user.write"] } } as const
 const phone = "+41 79 123 45 67"
+const another = "+41 79 123 45 68"
 
 /** What a promise rejects with. */
 const rejection = (promise: Promise<unknown>): Promise<unknown> =>
@@ -74,16 +75,37 @@ describe("the operations without Effect", () => {
   it("refuse by name what plain JavaScript may get wrong, and send nothing", async () => {
     const { phones } = await started()
     const host = phones.as(admin) as any
+    const { users } = phones as any
     const wrong: ReadonlyArray<readonly [() => Promise<unknown>, string]> = [
       [() => host.setPhone({ userId: "ada", phone, verification: "returnCode" }), "verification"],
+      [() => host.setPhone({ userId: "ada", phone, verification: null }), "verification"],
       [() => host.setPhone({ userId: "ada", phone: 41791234567 }), "phone"],
+      [() => host.setPhone({ userId: "ada" }), "phone"],
+      [() => host.setPhone(), "phone"],
       [() => host.setPhone({ userId: "", phone }), "userId"],
-      [() => host.setPhone({ userId: "ada", phone, idempotencyKey: "a b" }), "idempotencyKey"],
+      [() => host.setPhone({ userId: 7, phone }), "userId"],
+      [() => host.setPhone({ phone }), "userId"],
+      ...["a b", 7, null, ["a"], true].map((idempotencyKey) =>
+        [() => host.setPhone({ userId: "ada", phone, idempotencyKey }), "idempotencyKey"] as const
+      ),
       [() => host.resendPhoneCode({ userId: "ada", verification: "AlreadyVerified" }), "verification"],
+      [() => host.resendPhoneCode(), "userId"],
       [() => host.verifyPhone({ userId: "ada", verificationCode: 123456 }), "verificationCode"],
-      [() => phones.users.register({ userId: "", resourceOwner: "demo" }), "userId"],
-      [() => phones.users.register({ userId: "bob", resourceOwner: "" }), "resourceOwner"],
-      [() => phones.users.update("ada", { resourceOwner: "" }), "resourceOwner"]
+      [() => host.verifyPhone(), "verificationCode"],
+      [() => host.removePhone(), "userId"],
+      [() => host.getPhone(), "userId"],
+      [() => host.unlockPhoneVerification(), "userId"],
+      [() => users.register(), "userId"],
+      [() => users.register({ userId: "", resourceOwner: "demo" }), "userId"],
+      [() => users.register({ userId: "bob" }), "resourceOwner"],
+      [() => users.register({ userId: "bob", resourceOwner: "demo", kind: "robot" }), "kind"],
+      [() => users.register({ userId: "bob", resourceOwner: "demo", state: "blocked" }), "state"],
+      [() => users.register({ userId: "bob", resourceOwner: "demo", state: null }), "state"],
+      [() => users.register({ userId: "bob", resourceOwner: "demo", language: 5 }), "language"],
+      [() => users.update("ada", { resourceOwner: 5 }), "resourceOwner"],
+      [() => users.update("ada", { state: null }), "state"],
+      [() => users.update("ada", { language: 5 }), "language"],
+      [() => users.remove(), "userId"]
     ]
     for (const [call, field] of wrong) {
       const error = await rejection(call())
@@ -103,11 +125,10 @@ describe("the operations without Effect", () => {
 
   it("keep users", async () => {
     const { host, phones } = await started()
-    assert.instanceOf(
-      await rejection(phones.users.register({ userId: "ada", resourceOwner: "demo" })),
-      Users.UserAlreadyExists
-    )
-    await phones.users.register({ userId: "bob", resourceOwner: "demo", state: "initial" })
+    const there = await rejection(phones.users.register({ userId: "ada", resourceOwner: "demo" }))
+    assert.instanceOf(there, Users.UserAlreadyExists)
+    assert.strictEqual(UserPhones.errorAnswer(there)?.status, 409)
+    await phones.users.register({ userId: "bob", resourceOwner: "demo", state: "initial", language: null })
     assert.instanceOf(await rejection(host.setPhone({ userId: "bob", phone })), Errors.UserNotInitialized)
     await phones.users.update("bob", { state: "active", language: "de" })
     await host.setPhone({ userId: "bob", phone })
@@ -124,11 +145,37 @@ describe("the operations without Effect", () => {
       await rejection(host.setPhone({ userId: "ada", phone }, { signal: AbortSignal.abort(reason) })),
       reason
     )
+    const aborted = { signal: AbortSignal.abort(reason) }
+    await host.setPhone({ userId: "ada", phone, verification: "AlreadyVerified" })
+    assert.strictEqual(await rejection(host.removePhone({ userId: "ada" }, aborted)), reason)
+    expect((await host.getPhone({ userId: "ada" })).phone.isVerified).toBe(true)
     const controller = new AbortController()
-    const setting = rejection(host.setPhone({ userId: "ada", phone }, { signal: controller.signal }))
+    const setting = rejection(host.setPhone({ userId: "ada", phone: another }, { signal: controller.signal }))
     controller.abort(reason)
     assert.strictEqual(await setting, reason)
     await phones.close()
+  })
+
+  it("are done to their end before all is closed, and taken no more after that", async () => {
+    const { host, phones } = await started()
+    for (const userId of ["bob", "cid"]) await phones.users.register({ userId, resourceOwner: "demo" })
+    const calls = ["ada", "bob", "cid"].map((userId, index) => host.setPhone({ userId, phone: `+4179123456${index}` }))
+    await Promise.all([phones.close(), phones.close()])
+    expect((await Promise.all(calls)).map(({ details }) => details.sequence)).toEqual(["2", "2", "2"])
+    const late = await rejection(host.getPhone({ userId: "ada" }))
+    assert.instanceOf(late, Errors.Unavailable)
+    assert.strictEqual(UserPhones.errorAnswer(late)?.status, 503)
+  })
+
+  it("share what is built with others that have the same memo map", async () => {
+    const memoMap = Layer.makeMemoMapUnsafe()
+    const one = await UserPhones.make(Memory.layer, { memoMap })
+    const two = await UserPhones.make(Memory.layer, { memoMap })
+    const three = await UserPhones.make(Memory.layer)
+    await one.users.register({ userId: "ada", resourceOwner: "demo" })
+    expect((await two.as(admin).getPhone({ userId: "ada" })).phone).toEqual({})
+    assert.instanceOf(await rejection(three.as(admin).getPhone({ userId: "ada" })), Errors.NotFound)
+    await Promise.all([one, two, three].map((phones) => phones.close()))
   })
 
   it("tell a test what would have been sent", async () => {

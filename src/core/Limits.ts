@@ -135,6 +135,9 @@ export const faultOf = (limits: Limits, hasCounters: boolean): string | undefine
   if (counts.some((count) => !Number.isInteger(count) || count < 1 || count > 1_000_000_000)) {
     return "a limit must be \"off\" or a whole number from 1 to 1,000,000,000"
   }
+  if ([codesPerNumber, codesPerUser, noticesPerNumber].some((list) => list.length === 0)) {
+    return "a list of windows must have one, or be \"off\""
+  }
   if (windows.some(({ within }) => !isSpan(within))) {
     return "a window must be longer than nothing, and no longer than 10,000 years"
   }

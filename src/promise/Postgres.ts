@@ -17,7 +17,7 @@ import * as CodeGenerator from "../core/CodeGenerator.ts"
 import * as Limits from "../core/Limits.ts"
 import * as Operations from "../core/Operations.ts"
 import type { Outbox } from "../core/Outbox.ts"
-import { PhonePolicy } from "../core/PhoneNumber.ts"
+import { isRegion, PhonePolicy } from "../core/PhoneNumber.ts"
 import * as SmsDelivery from "../core/SmsDelivery.ts"
 import type { SmsNotifier } from "../core/SmsNotifier.ts"
 import * as SmsText from "../core/SmsText.ts"
@@ -87,10 +87,25 @@ export const layer = ({
         sms,
         texts,
         Layer.succeed(Limits.Limits, limits === "off" ? Limits.off : { ...Limits.defaults, ...limits }),
-        Layer.succeed(PhonePolicy, phones),
+        Layer.sync(PhonePolicy, () => checked(phones)),
         PgClient.layer({ url: Redacted.make(databaseUrl), maxConnections })
       ).pipe(Layer.provideMerge(NodeVaultCrypto.layer))
     ),
     // Nobody listens to spans.
     Layer.provideMerge(Layer.succeed(References.TracerEnabled, false))
   )
+
+/** A region that there is not would refuse every number. */
+const checked = (phones: PhonePolicy): PhonePolicy => {
+  const { defaultRegion, regions = "all" } = phones
+  const named: ReadonlyArray<string> = [
+    ...(regions === "all" ? [] : regions),
+    ...(defaultRegion ? [defaultRegion] : [])
+  ]
+  const unknown = named.find((region) => !isRegion(region))
+  if (unknown !== undefined) {
+    throw new RangeError(`phones has the region ${unknown}: regions are ISO 3166-1 alpha-2 in capitals, such as CH`)
+  }
+  if (regions.length === 0) throw new RangeError("phones.regions must have a region, or be \"all\"")
+  return phones
+}

@@ -131,6 +131,9 @@ describe("limits", () => {
   })
 
   it("have windows that last, and end", () => {
+    for (const key of ["codesPerNumber", "codesPerUser", "noticesPerNumber"] as const) {
+      assert.match(faultOf({ ...off, [key]: [] }, true) ?? "", /^a list of windows must have one/)
+    }
     for (const within of [Duration.zero, Duration.infinity, Duration.days(3_700_000)]) {
       for (const key of ["codesPerNumber", "codesPerUser"] as const) {
         assert.match(faultOf({ ...off, [key]: [window, { max: 1, within }] }, true) ?? "", /^a window must/)

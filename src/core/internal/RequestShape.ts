@@ -12,7 +12,7 @@ import type { Verification } from "../Verification.ts"
 export const checkUserId = (request: string, userId: string): Effect.Effect<UserId, InvalidArgument> =>
   isUserId(userId)
     ? Effect.succeed(userId)
-    : invalid(request, "userId", isStorable(userId) ? lengthRule : textRule)
+    : invalid(request, "userId", typeof userId !== "string" || isStorable(userId) ? lengthRule : textRule)
 
 /** A number as it is written is 1 to 200 code points. */
 export const checkPhone = (request: string, phone: Redacted.Redacted): Effect.Effect<void, InvalidArgument> => {
@@ -26,7 +26,9 @@ export const checkVerification = (
   verification: Verification,
   ways: ReadonlyArray<string>
 ): Effect.Effect<void, InvalidArgument> =>
-  ways.includes(verification._tag) ? Effect.void : invalid(request, "verification", `must be one of ${ways.join(", ")}`)
+  ways.includes(verification?._tag)
+    ? Effect.void
+    : invalid(request, "verification", `must be one of ${ways.join(", ")}`)
 
 const redactedRule = "value must be a secret, as Redacted.make makes it"
 
@@ -48,7 +50,7 @@ export const checkCode = (
 
 /** An idempotency key is 1 to 255 visible ASCII characters. */
 export const checkIdempotencyKey = (request: string, key: string | undefined): Effect.Effect<void, InvalidArgument> =>
-  key === undefined || /^[\x21-\x7E]{1,255}$/.test(key)
+  key === undefined || (typeof key === "string" && /^[\x21-\x7E]{1,255}$/.test(key))
     ? Effect.void
     : invalid(request, "idempotencyKey", "value must be 1 to 255 visible ASCII characters")
 

@@ -1,0 +1,132 @@
+/**
+ * The operations as asynchronous functions: what goes in and what comes out.
+ */
+import type { Permission } from "../core/Actor.ts"
+import type { CodeResponse, DetailsResponse, GetPhoneResponse } from "../http/PhoneApi.ts"
+
+/**
+ * Who calls: a user or a service account, its organisation, and what it may do in which organisation, such as
+ * `{ demo: ["user.write"] }`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Caller {
+  readonly userId: string
+  readonly organization: string
+  readonly grants?: Readonly<Record<string, ReadonlyArray<Permission>>> | undefined
+}
+
+/**
+ * Aborting rejects with the signal's reason; what is committed by then stays.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * What setting and resending answer. `verificationCode` is there for `ReturnCode`, but not in a replay.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CodeResult = typeof CodeResponse.Encoded & {
+  /** Whether this answers a repeated request, which then changed nothing. */
+  readonly replayed: boolean
+}
+
+/**
+ * What verifying, removing and unlocking answer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type DetailsResult = typeof DetailsResponse.Encoded
+
+/**
+ * What reading answers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PhoneResult = typeof GetPhoneResponse.Encoded
+
+/**
+ * The operations on behalf of a caller. Each rejects with an error of `Errors`, or with what `signal` gives as a reason.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PhoneOperations {
+  /** Sets a number, and sends a code to it unless `verification` says otherwise. */
+  readonly setPhone: (request: {
+    readonly userId: string
+    /** As it was written: 1 to 200 code points. */
+    readonly phone: string
+    /** `SendCode` by default. */
+    readonly verification?: "SendCode" | "ReturnCode" | "AlreadyVerified" | undefined
+    /** Makes it safe to repeat for 24 hours: 1 to 255 visible ASCII characters. */
+    readonly idempotencyKey?: string | undefined
+  }, options?: CallOptions) => Promise<CodeResult>
+  /** Proves the number with the code as it was typed: 1 to 20 code points. */
+  readonly verifyPhone: (
+    request: { readonly userId: string; readonly verificationCode: string },
+    options?: CallOptions
+  ) => Promise<DetailsResult>
+  /** Makes a new code. */
+  readonly resendPhoneCode: (request: {
+    readonly userId: string
+    /** `SendCode` by default. */
+    readonly verification?: "SendCode" | "ReturnCode" | undefined
+    readonly idempotencyKey?: string | undefined
+  }, options?: CallOptions) => Promise<CodeResult>
+  readonly removePhone: (request: { readonly userId: string }, options?: CallOptions) => Promise<DetailsResult>
+  readonly getPhone: (request: { readonly userId: string }, options?: CallOptions) => Promise<PhoneResult>
+  readonly unlockPhoneVerification: (
+    request: { readonly userId: string },
+    options?: CallOptions
+  ) => Promise<DetailsResult>
+}
+
+/**
+ * Which users there are. `register` rejects with `UserAlreadyExists` where the id is taken, also by a user that was removed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UserRegistry {
+  readonly register: (user: {
+    readonly userId: string
+    /** The organisation that owns the user. */
+    readonly resourceOwner: string
+    /** `human` by default; a machine has no phone. */
+    readonly kind?: "human" | "machine" | undefined
+    /** `active` by default; `initial` until the user has signed up. */
+    readonly state?: "initial" | "active" | undefined
+    /** The preferred language as a BCP 47 tag. */
+    readonly language?: string | null | undefined
+  }) => Promise<void>
+  /** Changes what is given and keeps the rest; a language that is given as undefined or null is not known any more. */
+  readonly update: (userId: string, changes: {
+    readonly resourceOwner?: string | undefined
+    readonly state?: "initial" | "active" | undefined
+    readonly language?: string | null | undefined
+  }) => Promise<void>
+  /** Removes a user with its phone. */
+  readonly remove: (userId: string) => Promise<void>
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface UserPhones {
+  /** Throws `InvalidArgument` for a caller whose ids or grants are of another shape. */
+  readonly as: (caller: Caller) => PhoneOperations
+  readonly users: UserRegistry
+  /** Takes no more calls, waits for those that run, and ends what the layer started, such as the worker, once it has done what it has in hand. */
+  readonly close: () => Promise<void>
+}
