@@ -28,6 +28,13 @@ export const environment = ConfigProvider.fromEnv({
 const isSet = (name: string) =>
   Config.option(Config.String(name)).parse(environment).pipe(Effect.map(Option.isSome), Effect.orDie)
 
+const problemOf = (name: string, rule: string) =>
+  Effect.map(isSet(name), (set) => {
+    if (set) return `${name} is wrong: ${rule}`
+    // That a text was expected is no news where there is none.
+    return /^(Expected|must be) /.test(rule) ? `${name} is missing` : `${name} is missing: ${rule}`
+  })
+
 export interface Reader extends ReturnType<typeof makeReader> {}
 
 /** Reads settings one by one and collects what is wrong with them. */
@@ -46,13 +53,9 @@ export const makeReader = () => {
   const together = Effect.fnUntraced(function*<A>(config: Config.Config<A>) {
     const result = yield* Effect.result(config.parse(environment))
     if (Result.isSuccess(result)) return result.success
-    for (const text of result.failure.cause.message.split("\n")) {
+    for (const text of result.failure.cause.message.replaceAll(/\s*\n\s*at /g, " at ").split("\n")) {
       const [, rule, name] = /^(.*) at \["(\w+)"\]$/.exec(text) ?? []
-      const problem = name === undefined
-        ? text
-        : (yield* isSet(name))
-        ? `${name} is wrong: ${rule}`
-        : `${name} is missing`
+      const problem = name === undefined ? text : yield* problemOf(name, rule!)
       // Two providers may share a setting.
       if (!problems.includes(problem)) problems.push(problem)
     }

@@ -16,7 +16,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { inSpan } from "../core/internal/Span.ts"
 import { type ReadReceipt, type Receipt, SmsNotifier } from "../core/SmsNotifier.ts"
-import { address, all, optional, wrong } from "./internal/AdapterSettings.ts"
+import { absent, address, all, optional } from "./internal/AdapterSettings.ts"
 import { callbackUrlOf, makePostForm } from "./internal/ProviderHttp.ts"
 import { notSent, type Refusal } from "./internal/Refusal.ts"
 import * as TwilioApi from "./internal/TwilioApi.ts"
@@ -107,9 +107,9 @@ export const layer = (options: TwilioOptions): Layer.Layer<SmsNotifier, never, N
 const senderConfig = all({
   from: optional(Config.NonEmptyString("TWILIO_FROM")),
   messagingServiceSid: optional(Config.NonEmptyString("TWILIO_MESSAGING_SERVICE_SID"))
-}).pipe(Config.mapEffect(({ from, messagingServiceSid }) => {
+}).pipe(Config.flatMap(({ from, messagingServiceSid }) => {
   const sender = messagingServiceSid ? { messagingServiceSid, from } : from && { from }
-  return sender ? Effect.succeed(sender) : wrong("set TWILIO_FROM or TWILIO_MESSAGING_SERVICE_SID")
+  return sender ? Config.succeed(sender) : absent("TWILIO_FROM", "set it or TWILIO_MESSAGING_SERVICE_SID")
 }))
 
 /**

@@ -166,7 +166,7 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
     [
       settings,
       "  TWILIO_ACCOUNT_SID is wrong: Expected AC and 32 hexadecimal digits",
-      "  set TWILIO_FROM or TWILIO_MESSAGING_SERVICE_SID",
+      "  TWILIO_FROM is missing: set it or TWILIO_MESSAGING_SERVICE_SID",
       "  TWILIO_BASE_URL is wrong: must be an http or https URL",
       "  SMS_WEBHOOK_URL must be an https URL: number and code are in what is posted there",
       "  SMS_WEBHOOK_SECRET must be whsec_ and at least 24 bytes in base64, several of them with commas",

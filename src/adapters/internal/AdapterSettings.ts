@@ -7,27 +7,51 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Record from "effect/Record"
 import type * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** Like `Config.all`, but it tells everything that is wrong, not only what comes first: a line each. */
+/**
+ * Like `Config.all`, but its error tells everything that is missing or wrong, not only what comes first: a line each. Where nothing is
+ * wrong and something is missing, all of it counts as missing, so that `Config.option` and `Config.withDefault` do what they do.
+ */
 export const all = <const A extends Record<string, Config.Config<unknown>>>(
   configs: A
 ): Config.Config<{ readonly [K in keyof A]: Config.Success<A[K]> }> =>
-  Config.all(Record.map<string, Config.Config<unknown>, Attempt>(configs, attempt)).pipe(
-    Config.mapEffect((results: Readonly<Record<string, Result.Result<unknown, Config.ConfigError>>>) => {
-      const errors = Object.values(results).filter(Result.isFailure)
-      const lines = errors.map(({ failure }) => failure.cause.message.replaceAll(/\s*\n\s*at /g, " at "))
-      return lines.length === 0
-        ? Effect.succeed(Record.map(results, Result.getOrThrow) as never)
-        : wrong(lines.join("\n"))
-    })
-  )
+  Config.flatMap(Config.all(Record.map<string, Config.Config<unknown>, Attempt>(configs, attempt)), (results) => {
+    const attempts = Object.values<Effect.Success<Attempt>>(results as never)
+    const lines = attempts.flatMap((one) => one._tag === "Read" ? [] : [messageOf(one.error)])
+    if (lines.length === 0) return Config.succeed(Record.map(results, (one) => (one as Read).value) as never)
+    return attempts.some(({ _tag }) => _tag === "Wrong") ? Config.fail(sourceError(lines.join("\n"))) : missing(lines)
+  })
 
-type Attempt = Config.Config<Result.Result<unknown, Config.ConfigError>>
+interface Read {
+  readonly _tag: "Read"
+  readonly value: unknown
+}
+
+type Attempt = Config.Config<Read | { readonly _tag: "Missing" | "Wrong"; readonly error: Config.ConfigError }>
 
 const attempt = (config: Config.Config<unknown>): Attempt =>
-  Config.map(config, Result.succeed).pipe(Config.orElse((error) => Config.succeed(Result.fail(error))))
+  Config.map(config, (value): Effect.Success<Attempt> => ({ _tag: "Read", value })).pipe(
+    Config.orElse((error) =>
+      // What is missing can be recovered, what is wrong cannot.
+      Config.map(Config.option(config), (): Effect.Success<Attempt> => ({ _tag: "Missing", error })).pipe(
+        Config.orElse(() => Config.succeed<Effect.Success<Attempt>>({ _tag: "Wrong", error }))
+      )
+    )
+  )
+
+const messageOf = ({ cause }: Config.ConfigError): string => cause.message.replaceAll(/\s*\n\s*at /g, " at ")
+
+/** A setting that is not there, whose error says this of it and of those before it. */
+const missing = (lines: ReadonlyArray<string>): Config.Config<never> => {
+  const text = lines.join("\n")
+  const [, before = text, name = "the settings"] = /^([^]*) at \["(\w+)"\]$/.exec(text) ?? []
+  return absent(name, before)
+}
+
+/** A setting that is missing, and what is said of that. */
+export const absent = (name: string, message: string): Config.Config<never> =>
+  Config.schema(Schema.String.annotate({ message }), name) as Config.Config<never>
 
 /** Undefined where the setting is missing; a wrong one fails. */
 export const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
@@ -50,4 +74,6 @@ export const wrongSetting = (name: string, rule: string): Effect.Effect<never, C
 
 /** Of settings that are wrong only together. */
 export const wrong = (message: string): Effect.Effect<never, Config.ConfigError> =>
-  Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message })))
+  Effect.fail(new Config.ConfigError(sourceError(message)))
+
+const sourceError = (message: string) => new ConfigProvider.SourceError({ message })
