@@ -94,9 +94,7 @@ const make = Effect.gen(function*() {
     const status: PendingCodeStatus = {
       expiresAt: current.expiresAt,
       guessesLeft: dead ? 0 : Limits.guessesLeft(limits, pending.wrongGuesses, guesses, now),
-      canResendAt: wait === undefined || limits.waitBetweenCodes === "off"
-        ? current.createdAt
-        : DateTime.max(wait.until, current.createdAt),
+      canResendAt: DateTime.max(Limits.waitedUntil(limits, wait, now) ?? current.createdAt, current.createdAt),
       delivery: yield* outbox.delivery(userId, current.codeId)
     }
     return status

@@ -134,7 +134,8 @@ export const decideOutcome = (
 }
 
 /**
- * A provider that gave no answer to an attempt has told nobody anything, so the attempt no longer counts.
+ * A provider that gave no answer to an attempt has told nobody anything, so the attempt no longer counts. Where it will look at no
+ * guess at this code any more, it still does on the code, so that it is not asked without end.
  *
  * @category decisions
  * @since 0.1.0
@@ -142,10 +143,15 @@ export const decideOutcome = (
 export const decideUnanswered = (
   user: UserPhone,
   { charges, events: [{ at: attemptedAt }] }: Decision,
-  codeId: string,
+  { codeId, isDead = false }: { readonly codeId: string; readonly isDead?: boolean },
   now: DateTime.Utc
 ): Decision => ({
-  ...record(user, [{ type: "user.human.phone.verification.unanswered", codeId, attemptedAt }], now),
+  ...record(user, [{
+    type: "user.human.phone.verification.unanswered",
+    codeId,
+    attemptedAt,
+    ...(isDead && { codeIsDead: true as const })
+  }], now),
   charges: Charges.refunded(charges)
 })
 

@@ -211,21 +211,36 @@ export const guessesLeft = (
 }
 
 /**
- * Until when a user has to wait for the next code, or undefined when there is nothing to wait for. A time that is further away than
- * any wait was fixed by a clock that was ahead, and is not believed.
+ * Until when a user has to wait for the next code, or undefined when there is nothing to wait for.
  *
  * @category rules
  * @since 0.1.0
  */
 export const waitingUntil = (
+  limits: Limits,
+  wait: SendWait | undefined,
+  now: DateTime.Utc
+): DateTime.Utc | undefined => {
+  const until = waitedUntil(limits, wait, now)
+  return until !== undefined && DateTime.isGreaterThan(until, now) ? until : undefined
+}
+
+/**
+ * When the latest wait ends or has ended, undefined when there is none. A time that is further away than any wait was fixed by a
+ * clock that was ahead, and is not believed.
+ *
+ * @category rules
+ * @since 0.1.0
+ */
+export const waitedUntil = (
   { waitBetweenCodes }: Limits,
   wait: SendWait | undefined,
   now: DateTime.Utc
 ): DateTime.Utc | undefined =>
-  waitBetweenCodes !== "off" && wait !== undefined && DateTime.isGreaterThan(wait.until, now) &&
-    !DateTime.isGreaterThan(wait.until, DateTime.addDuration(now, Duration.sum(waitBetweenCodes.longest, clockSkew)))
-    ? wait.until
-    : undefined
+  waitBetweenCodes === "off" || wait === undefined ||
+    DateTime.isGreaterThan(wait.until, DateTime.addDuration(now, Duration.sum(waitBetweenCodes.longest, clockSkew)))
+    ? undefined
+    : wait.until
 
 /** How far the clocks of two processes may be apart. */
 const clockSkew = Duration.seconds(2)

@@ -115,7 +115,9 @@ export const PhoneChange = Schema.Union([
     type: Schema.tag("user.human.phone.verification.unanswered"),
     codeId: Schema.String,
     /** When the attempt was recorded. */
-    attemptedAt: Schema.DateTimeUtc
+    attemptedAt: Schema.DateTimeUtc,
+    /** Whether the provider looks at no guess at this code any more: then the attempt still counts on the code. */
+    codeIsDead: Schema.optionalKey(Schema.Literal(true))
   }),
   Schema.Struct({ type: Schema.tag("user.human.phone.verification.unlocked") }),
   Schema.Struct({
@@ -236,19 +238,24 @@ const counted = ({ guesses, pending }: UserPhone, at: DateTime.Utc): Partial<Use
   }
 })
 
-/** One wrong guess less, of the user, and on the pending code if it is still the same. */
+/** One wrong guess less, of the user, and on the pending code if it is still the same. Nothing where it was taken back before. */
 const uncounted = (
   { guesses, pending }: UserPhone,
-  { attemptedAt, codeId }: { readonly attemptedAt: DateTime.Utc; readonly codeId: string }
-): Partial<UserPhone> => ({
-  pending: pending?._tag === "ProviderCode" && pending.codeId === codeId
-    ? { ...pending, wrongGuesses: Math.max(0, pending.wrongGuesses - 1) }
-    : pending,
-  guesses: {
-    wrongInARow: Math.max(0, guesses.wrongInARow - 1),
-    wrongAt: without(guesses.wrongAt, attemptedAt)
+  { attemptedAt, codeId, codeIsDead }: {
+    readonly attemptedAt: DateTime.Utc
+    readonly codeId: string
+    readonly codeIsDead?: true
   }
-})
+): Partial<UserPhone> => {
+  const wrongAt = without(guesses.wrongAt, attemptedAt)
+  if (wrongAt === guesses.wrongAt) return {}
+  return {
+    pending: pending?._tag === "ProviderCode" && pending.codeId === codeId && codeIsDead !== true
+      ? { ...pending, wrongGuesses: Math.max(0, pending.wrongGuesses - 1) }
+      : pending,
+    guesses: { wrongInARow: Math.max(0, guesses.wrongInARow - 1), wrongAt }
+  }
+}
 
 /** The times without one of those that equal `time`. */
 const without = (times: ReadonlyArray<DateTime.Utc>, time: DateTime.Utc | undefined): ReadonlyArray<DateTime.Utc> => {

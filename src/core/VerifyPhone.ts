@@ -122,23 +122,29 @@ const make = Effect.gen(function*() {
     return { provider, codeId, verificationId, number, decision } satisfies Attempt
   })
 
+  /** What came of an attempt, also when it is told again since nobody knows whether the first time was recorded. */
   const settleAttempt = Effect.fnUntraced(function*(
     user: UserPhone,
     { codeId, decision: attempted }: Attempt,
     outcome: CheckOutcome
   ) {
     const now = yield* DateTime.now
-    const unanswered = phone.append(decideUnanswered(user, attempted, codeId, now))
+    const recorded = isSettled(user, attempted)
+    if (recorded && outcome === "right" && isProvenBy(user, attempted)) {
+      const { changeDate, resourceOwner, sequence } = user
+      return { details: { sequence, changeDate: changeDate!, resourceOwner } }
+    }
     if (outcome === "spent" || outcome === "expired") {
-      // The provider has not looked at the guess.
-      yield* unanswered
+      // The provider has not looked at the guess, and looks at no more of them: only the code's own count stays.
+      const unlooked = decideUnanswered(user, attempted, { codeId, isDead: true }, now)
+      if (!recorded) yield* phone.append(unlooked)
       return yield* new InvalidCode({ reason: outcome === "spent" ? "CODE_SPENT" : "CODE_EXPIRED", guessesLeft: 0 })
     }
     const right = outcome === "right"
     const decision = decideOutcome(user, attempted, { codeId, right }, now)
     if (Result.isFailure(decision)) {
       // The code is not pending any more, so the guess proves nothing; a wrong one still was a look.
-      if (right) yield* unanswered
+      if (right && !recorded) yield* phone.append(decideUnanswered(user, attempted, { codeId }, now))
       return yield* decision.failure
     }
     const details = yield* phone.append(decision.success)
@@ -147,11 +153,13 @@ const make = Effect.gen(function*() {
 
   /** What was counted for nothing. Where that cannot be recorded, it stays counted. */
   const takeBack = (userId: UserId, { codeId, decision }: Attempt) =>
-    phone.onUser(
-      userId,
-      "SelfOrWriter",
-      ({ user }) => Effect.flatMap(DateTime.now, (now) => phone.append(decideUnanswered(user, decision, codeId, now)))
-    ).pipe(insisting, Effect.ignore)
+    phone.onUser(userId, "SelfOrWriter", ({ user }) =>
+      isSettled(user, decision)
+        ? Effect.void
+        : Effect.flatMap(DateTime.now, (now) => phone.append(decideUnanswered(user, decision, { codeId }, now)))).pipe(
+        insisting,
+        Effect.ignore
+      )
 
   // A provider says once that a guess is right: neither a caller who has gone by then nor a store that fails for a moment
   // may make that be lost.
@@ -210,12 +218,23 @@ const make = Effect.gen(function*() {
   })
 })
 
-/** Tries again for a while where the store is unavailable, or too many others wait for the user. */
-const insisting = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.retry(effect, {
-    while: ({ _tag }) => _tag === "Unavailable",
-    schedule: Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "5 seconds" }))
+/** Tries again for five seconds where the store is unavailable, or too many others wait for the user. */
+const insisting = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(DateTime.now, (begun) => {
+    const until = DateTime.add(begun, { seconds: 5 })
+    return Effect.retry(effect, {
+      while: ({ _tag }) => Effect.map(DateTime.now, (now) => _tag === "Unavailable" && DateTime.isLessThan(now, until)),
+      schedule: Schedule.spaced("200 millis")
+    })
   })
+
+/** Whether the log knows already what came of an attempt: then it counts no longer among the wrong guesses. */
+const isSettled = ({ guesses }: UserPhone, { events: [{ at }] }: Decision): boolean =>
+  !guesses.wrongAt.some((time) => DateTime.Equivalence(time, at))
+
+/** Whether the number stands verified that the attempt was about. */
+const isProvenBy = ({ pending, phone, proven }: UserPhone, { after: { pending: asked } }: Decision): boolean =>
+  phone?.verified === true && pending === undefined && asked?._tag === "ProviderCode" && proven === asked.number
 
 /** A guess that has been counted, and that a provider is asked about next. */
 interface Attempt {

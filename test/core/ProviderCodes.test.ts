@@ -125,6 +125,24 @@ const goneDuring = Effect.fnUntraced(function*(userId: string, event: string) {
   yield* Fiber.join(gone)
 })
 
+/** What is answered to a guess where this event is committed, but the answer to the first commit is lost. */
+const lost = Effect.fnUntraced(function*(userId: string, code: string, event: string) {
+  let commits = 0
+  const committing = yield* Deferred.make<void>()
+  const answer = yield* Effect.forkChild(
+    Effect.match(
+      verifyWhere(userId, code, event, (committed) =>
+        commits++ === 0
+          ? committed.pipe(Effect.andThen(Deferred.succeed(committing, undefined)), Effect.andThen(down))
+          : committed),
+      { onFailure: ({ _tag }) => _tag, onSuccess: () => "verified" }
+    )
+  )
+  yield* Deferred.await(committing)
+  yield* TestClock.adjust("1 second")
+  return yield* Fiber.join(answer)
+})
+
 const guessesOf = (userId: UserId.UserId) =>
   Effect.map(UserStore.UserStore.use((store) => store.load(userId)), (user) => user!.guesses)
 
@@ -289,23 +307,65 @@ describe("a code that a provider makes", () => {
       assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 4)
     }).pipe(Effect.provide(layers)))
 
-  it.effect("says what the provider says of a code that it looks at no more, and counts nothing then", () =>
+  it.effect("says what the provider says of a code that it looks at no more, and counts it on that code alone", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      for (const [outcome, reason] of [["expired", "CODE_EXPIRED"], ["spent", "CODE_SPENT"]] as const) {
+        const userId = yield* waiting
+        yield* failure(verify(userId, "314159"))
+        const before = yield* guessesOf(userId)
+        const asked = played.checked.length
+        played.next = Effect.succeed(outcome)
+        for (let guess = 0; guess < 4; guess++) {
+          assert.strictEqual(yield* failure(verify(userId, right)), `InvalidCode ${reason}`)
+        }
+        // The provider is not asked without end.
+        for (let guess = 0; guess < 20; guess++) {
+          assert.strictEqual(yield* failure(verify(userId, right)), "InvalidCode CODE_SPENT")
+        }
+        assert.lengthOf(played.checked, asked + 4)
+        assert.isFalse((yield* get(userId)).phone?.verified)
+        assert.deepStrictEqual(yield* guessesOf(userId), before)
+        // Neither the user nor the number has used up anything.
+        played.next = undefined
+        yield* TestClock.adjust("40 seconds")
+        yield* resend(userId)
+        yield* deliver
+        yield* verify(userId, right)
+      }
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("is proven, and says so, also where nobody knows whether the proof was committed", () =>
+    Effect.gen(function*() {
+      const userId = yield* waiting
+      const answer = yield* lost(userId, right, "verified")
+      assert.strictEqual(answer, "verified")
+      const { details, phone } = yield* get(userId)
+      assert.isTrue(phone?.verified)
+      assert.strictEqual(details.sequence, 5n)
+      assert.strictEqual((yield* eventsOf(userId)).at(-1), "verified")
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("takes a guess back once, also where nobody knows whether that was committed", () =>
     Effect.gen(function*() {
       const played = yield* Played
       const userId = yield* waiting
-      yield* failure(verify(userId, "314159"))
-      const before = yield* guessesOf(userId)
-      for (let guess = 0; guess < 20; guess++) {
-        for (const [outcome, reason] of [["expired", "CODE_EXPIRED"], ["spent", "CODE_SPENT"]] as const) {
-          played.next = Effect.succeed(outcome)
-          assert.strictEqual(yield* failure(verify(userId, right)), `InvalidCode ${reason}`)
-        }
+      for (let guess = 0; guess < 3; guess++) {
+        yield* failure(verify(userId, "314159"))
+        yield* TestClock.adjust("1 second")
       }
-      assert.isFalse((yield* get(userId)).phone?.verified)
-      assert.deepStrictEqual(yield* guessesOf(userId), before)
-      // The number has used up nothing either.
-      played.next = undefined
-      yield* verify(userId, right)
+      const before = yield* UserStore.UserStore.use((store) => store.load(userId))
+      for (
+        const next of [Effect.fail(new Errors.Unavailable({ cause: "no answer" })), Effect.succeed("expired" as const)]
+      ) {
+        played.next = next
+        yield* lost(userId, right, "verification.unanswered")
+      }
+      const after = yield* UserStore.UserStore.use((store) => store.load(userId))
+      assert.deepStrictEqual(after!.guesses, before!.guesses)
+      // The expired one still counts on the code.
+      assert.strictEqual(after!.pending?.wrongGuesses, 4)
+      assert.lengthOf((yield* eventsOf(userId)).filter((type) => type === "verification.unanswered"), 2)
     }).pipe(Effect.provide(layers)))
 
   it.effect("proves the number although the store fails for a moment once the provider has said so", () =>
@@ -379,8 +439,27 @@ describe("a code that a provider makes", () => {
         const { phone } = yield* get(userId)
         assert.notStrictEqual(phone?.verified, true)
         assert.notInclude(yield* eventsOf(userId), "verified")
+        assert.strictEqual((yield* guessesOf(userId)).wrongInARow, 0)
       }
     }).pipe(Effect.provide(layers.pipe(Layer.provide(Layer.succeed(Limits.Limits, Limits.off))))))
+
+  it.effect("counts a wrong guess also when its code is not pending any more as the answer comes", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* waiting
+      yield* TestClock.adjust("40 seconds")
+      const [asked, answer] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      played.next = Deferred.succeed(asked, undefined).pipe(
+        Effect.andThen(Deferred.await(answer)),
+        Effect.as("wrong" as const)
+      )
+      const verifying = yield* Effect.forkChild(failure(verify(userId, "314159")))
+      yield* Deferred.await(asked)
+      yield* resend(userId)
+      yield* Deferred.succeed(answer, undefined)
+      assert.strictEqual(yield* Fiber.join(verifying), "InvalidCode NO_CODE")
+      assert.strictEqual((yield* guessesOf(userId)).wrongInARow, 1)
+    }).pipe(Effect.provide(layers)))
 
   it.effect("proves the number once the provider has said so, also when the caller has gone", () =>
     Effect.gen(function*() {

@@ -51,7 +51,14 @@ const changesFrom = (start: DateTime.Utc): ReadonlyArray<readonly [PhoneChange, 
     [{ type: "user.human.phone.verification.attempted", ...ofProvider }],
     [{ type: "user.human.phone.verification.failed", ...ofProvider, attempted: true }],
     [{ type: "user.human.phone.verification.attempted", ...ofProvider }],
-    [{ type: "user.human.phone.verified", proven: "another", vouched: false, attemptedAt: second(13) }],
+    [{
+      type: "user.human.phone.verification.unanswered",
+      ...ofProvider,
+      attemptedAt: second(13),
+      codeIsDead: true
+    }],
+    [{ type: "user.human.phone.verification.attempted", ...ofProvider }],
+    [{ type: "user.human.phone.verified", proven: "another", vouched: false, attemptedAt: second(15) }],
     [{ type: "user.human.phone.removed" }],
     [{ type: "user.human.phone.changed", number: numberOf(3) }, {
       type: "user.human.phone.verified",
