@@ -2,7 +2,7 @@
 import { Cause, DateTime, Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import { assert, describe, expect, it } from "vitest"
 import * as Memory from "../src/adapters/Memory.ts"
-import { Errors, SmsNotifier, Users } from "../src/core/index.ts"
+import { Errors, SmsNotifier, Users, VerificationProvider } from "../src/core/index.ts"
 import * as UserPhones from "../src/promise/index.ts"
 import * as InMemory from "../src/promise/Memory.ts"
 import * as SmsSender from "../src/promise/SmsSender.ts"
@@ -199,6 +199,32 @@ describe("the operations without Effect", () => {
     await limited.as(admin).setPhone({ userId: "ada", phone })
     assert.instanceOf(await rejection(limited.as(admin).resendPhoneCode({ userId: "ada" })), Errors.TooManyRequests)
     await limited.close()
+  })
+
+  it("let a caller go at once who aborts, also where a provider is being asked", async () => {
+    let answer: () => void = () => {}
+    const provider: VerificationProvider.VerificationProvider = {
+      id: "slow",
+      lifetime: Duration.minutes(10),
+      start: () => Effect.succeed({ verificationId: "V1" }),
+      check: () => Effect.callback((resume) => void (answer = () => resume(Effect.succeed("right"))))
+    }
+    const phones = await UserPhones.make(
+      Memory.layer.pipe(Layer.provide(Layer.succeed(VerificationProvider.VerificationProvider, provider)))
+    )
+    await phones.users.register({ userId: "ada", resourceOwner: "demo" })
+    const host = phones.as(admin)
+    await host.setPhone({ userId: "ada", phone })
+    const delivered = async (): Promise<void> => {
+      const { pendingCode } = await host.getPhone({ userId: "ada" })
+      if (pendingCode?.delivery?.state !== "sent") await new Promise((next) => setTimeout(next, 5)).then(delivered)
+    }
+    await delivered()
+    const guess = { userId: "ada", verificationCode: "271828" }
+    const reason = await rejection(host.verifyPhone(guess, { signal: AbortSignal.timeout(50) }))
+    assert.strictEqual((reason as Error).name, "TimeoutError")
+    answer()
+    await phones.close()
   })
 
   it("reject where the layer cannot be built", async () => {

@@ -7,6 +7,7 @@
 import { Config, Context, Duration, Effect, Layer, type LogLevel, Option, type Redacted, Result, Schema } from "effect"
 import { type CodeGenerator, Limits, PhoneNumber } from "effect-user-phone"
 import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
+import { BlockList, isIP } from "node:net"
 import { resolve } from "node:path"
 import * as HttpSettings from "./HttpSettings.ts"
 import * as LimitSettings from "./LimitSettings.ts"
@@ -149,9 +150,20 @@ const JwksUrl = Config.schema(
 )
 
 /** Loopback, a private address, or a name that no public DNS has. */
-const isInside = (hostname: string): boolean =>
-  /^(localhost|\[::1\]|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/.test(hostname) || !hostname.includes(".") ||
-  /\.(local|internal|svc)$/.test(hostname)
+const isInside = (hostname: string): boolean => {
+  const address = hostname.replace(/^\[(.*)\]$/, "$1")
+  const version = isIP(address)
+  if (version !== 0) return privateAddresses.check(address, version === 4 ? "ipv4" : "ipv6")
+  return !hostname.includes(".") || /\.(local|internal|svc)$/.test(hostname)
+}
+
+const privateAddresses = new BlockList()
+privateAddresses.addSubnet("127.0.0.0", 8)
+privateAddresses.addSubnet("10.0.0.0", 8)
+privateAddresses.addSubnet("172.16.0.0", 12)
+privateAddresses.addSubnet("192.168.0.0", 16)
+privateAddresses.addAddress("::1", "ipv6")
+privateAddresses.addSubnet("fc00::", 7, "ipv6")
 
 const PostgresUrl = Config.schema(
   Schema.RedactedFromValue(

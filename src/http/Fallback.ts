@@ -49,7 +49,7 @@ const escapingSemicolons = <A, E, R>(effect: Effect.Effect<A, E, R>, methodsAt: 
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     const path = pathOf(request)
     const semicolon = path.indexOf(";")
-    return semicolon >= 0 && [path, path.slice(0, semicolon)].some((ours) => methodsAt(ours).length > 0)
+    return semicolon >= 0 && [path, path.slice(0, semicolon)].some((ours) => methodsAt(decoded(ours)).length > 0)
       ? Effect.provideService(
         effect,
         HttpServerRequest.HttpServerRequest,
@@ -59,6 +59,15 @@ const escapingSemicolons = <A, E, R>(effect: Effect.Effect<A, E, R>, methodsAt: 
   })
 
 const pathOf = (request: HttpServerRequest.HttpServerRequest): string => /^[^?#]*/.exec(request.url)![0]
+
+/** As the router reads it, which takes a letter for the same when it is encoded. */
+const decoded = (path: string): string => {
+  try {
+    return decodeURI(path)
+  } catch {
+    return path
+  }
+}
 
 /**
  * For routes that no API describes: answers a path with a semicolon as unknown, since it is not theirs.

@@ -18,7 +18,7 @@ export interface Caller {
 }
 
 /**
- * Aborting rejects with the signal's reason; what is committed by then stays.
+ * Aborting rejects at once, with the signal's reason; what is committed by then stays, and a guess that a provider is asked about is settled.
  *
  * @category options
  * @since 0.1.0

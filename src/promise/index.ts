@@ -57,11 +57,12 @@ const phonesOf = <E>(runtime: ManagedRuntime.ManagedRuntime<Operations | Users, 
     const call = runtime.runPromiseExit(logged(effect), signal === undefined ? undefined : { signal })
       .finally(() => running.delete(call))
     running.add(call)
-    return call.then((exit) => {
+    const answer = call.then((exit) => {
       if (Exit.isSuccess(exit)) return exit.value
       signal?.throwIfAborted()
       throw Cause.squash(exit.cause)
     })
+    return signal === undefined ? answer : Promise.race([answer, aborted(signal, answer)])
   }
 
   const withId = <A, E2>(
@@ -164,6 +165,16 @@ const classes = Object.values(Errors)
 const isCallerError = (error: unknown): error is Status.CallerError => classes.some((one) => error instanceof one)
 
 const codeResult = (answer: CodeAnswer): CodeResult => ({ ...PhoneJson.codeAnswer(answer), replayed: answer.replayed })
+
+/** Rejects when the signal says so, also where what has begun must not be cut off, unless the answer comes first. */
+const aborted = (signal: AbortSignal, answer: Promise<unknown>): Promise<never> => {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(signal.reason as Error)
+  const forget = () => signal.removeEventListener("abort", abort)
+  signal.addEventListener("abort", abort, { once: true })
+  answer.then(forget, forget)
+  return promise
+}
 
 /** Why the service is unavailable is for the log, and not for callers. */
 const logged = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

@@ -12,6 +12,7 @@ import {
   type Limits,
   off,
   waitAfter,
+  waitedUntil,
   waitingUntil
 } from "../../src/core/Limits.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
@@ -209,6 +210,9 @@ describe("waits", () => {
     const longest = { step: 6, sentAt: at(3600), until: at(3600 + 32 * 60) }
     assertSame(waitingUntil(defaults, longest, at(3598)), longest.until)
     assert.strictEqual(waitingUntil(defaults, longest, at(3597)), undefined)
+    assert.strictEqual(waitedUntil(defaults, longest, at(3597)), undefined)
+    assertSame(waitedUntil(defaults, longest, at(99_999)), longest.until)
+    assert.strictEqual(waitingUntil(defaults, longest, at(99_999)), undefined)
   })
 
   it("take a clock that is a little behind for no time gone by", () => {

@@ -205,6 +205,27 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
     ]
   )
 
+  for (const host of ["10.evil.example", "[2606:4700::1111]", "localhost.evil.example", "172.32.0.1"]) {
+    refuses(
+      `an issuer's keys in the clear from ${host}`,
+      (databaseUrl) => ({
+        DATABASE_URL: databaseUrl,
+        AUTH_ISSUER: "issuer",
+        AUTH_AUDIENCE: "audience",
+        AUTH_JWKS_URL: `http://${host}/keys`,
+        CODE_KEYS: `a:${Buffer.alloc(32).toString("base64")}`,
+        FINGERPRINT_KEY: Buffer.alloc(32).toString("base64"),
+        SMS_PROVIDER: "console"
+      }),
+      [
+        settings,
+        "  AUTH_JWKS_URL is wrong: an https URL, or an http one of this machine or of a name within the cluster",
+        "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL, CODE_KEYS, " +
+        "FINGERPRINT_KEY, SMS_PROVIDER)"
+      ]
+    )
+  }
+
   refuses(
     "development mode in production",
     (databaseUrl) => ({ DEVELOPMENT: "1", NODE_ENV: "production", DATABASE_URL: databaseUrl }),

@@ -331,6 +331,9 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
             ["POST", "/v2/users/ada/phone"],
             ["POST", "/v2/users/ada/phone/unlock"],
             ["POST", "/zitadel.user.v2.UserService/SetPhone"],
+            ["POST", "/v2/users/ada/%70hone"],
+            ["POST", "/v2/users/ada/phone/%75nlock"],
+            ["GET", "/%68ealthz"],
             ["GET", "/healthz"],
             ["GET", "/docs"]
           ] as const
