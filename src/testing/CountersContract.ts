@@ -88,6 +88,24 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         }
       }))
 
+    it.effect("forgets no counter because the time of a user is ahead of the clock", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const now = yield* DateTime.now
+        const counter = `full/${newUserId()}`
+        for (let count = 0; count < 2; count++) {
+          const at = DateTime.subtract(now, { seconds: 59 })
+          const change = settingNumber(yield* register(), numberOf(1), at)
+          yield* Effect.flatMap(store.commit({ ...change, charges: [charge(counter, at)] }), committed)
+        }
+        const ahead = settingNumber(yield* register(), numberOf(1), DateTime.add(now, { seconds: 3 }))
+        yield* Effect.flatMap(store.commit(ahead), committed)
+        const next = settingNumber(ahead.after, numberOf(2), now)
+        yield* Effect.flatMap(store.commit({ ...next, charges: [charge(`next/${counter}`, now)] }), committed)
+        const full = { ...settingNumber(yield* register(), numberOf(1), now), charges: [charge(counter, now)] }
+        assertSame((yield* store.commit(full))._tag, "LimitReached")
+      }))
+
     it.effect("counts again what is charged after a counter has been empty for long", () =>
       Effect.gen(function*() {
         const store = yield* UserStore

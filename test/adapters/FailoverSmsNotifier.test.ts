@@ -399,6 +399,20 @@ describe("a provider's circuit breaker", () => {
       assert.lengthOf(asked, 2)
     }).pipe(noChance))
 
+  it.effect("that throttles is told to the operator once a minute, however many messages wait", () => {
+    const { layer, logs } = record()
+    return Effect.gen(function*() {
+      const { played, send } = play(1)
+      played[0].send = failing(new Throttled({ retryAfter: Duration.seconds(1) }))
+      for (let second = 0; second < 121; second++) {
+        yield* send()
+        yield* TestClock.adjust("1 second")
+      }
+      const line = ["Warn", "SMS provider a throttles: messages wait"] as const
+      assert.deepStrictEqual(logs, [line, line, line])
+    }).pipe(noChance, Effect.provide(layer))
+  })
+
   it.effect("is told to the operator once when it opens and when it closes, and loudly when the account is refused", () => {
     const { layer, logs } = record()
     return Effect.gen(function*() {

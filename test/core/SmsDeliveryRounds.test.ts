@@ -84,6 +84,26 @@ describe("SmsDelivery's records", () => {
       assert.deepStrictEqual(logs, [["Error", "an SMS is given up", "permanent: 21211", message.messageId]])
     }).pipe(Effect.provide(layers)))
 
+  it.effect("warn of a message that expired before it could be sent, and not of one that is no longer wanted", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf } = yield* oneMessage
+      const { layer, logs } = record()
+      for (const one of [{ ...message, codeIsPending: false }, { ...message, expiresAt: message.createdAt }]) {
+        const { deliverDue } = yield* workerOf(outboxOf(one), sending)
+        yield* Effect.provide(deliverDue, layer)
+      }
+      assert.deepStrictEqual(logs, [["Warn", "an SMS has expired before it could be sent", message.messageId]])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("keep of a provider's name and ids what can be kept", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf, settled } = yield* oneMessage
+      const odd = notifier(() => Effect.succeed({ provider: "a\0é", reference: "1\n2" }))
+      const { deliverDue } = yield* workerOf(outboxOf(message), odd)
+      yield* deliverDue
+      assert.deepInclude(settled[0], { _tag: "Sent", provider: "a??", reference: "1?2" })
+    }).pipe(Effect.provide(layers)))
+
   it.effect("tell of a bug by its kind, without what it said", () =>
     Effect.gen(function*() {
       const { message, outboxOf } = yield* oneMessage
