@@ -281,6 +281,16 @@ describe("an SMS provider that is a function", () => {
     expect(await failing("opted-out")).toEqual({ _tag: "OptedOut" })
     expect(await failing("destination-refused")).toEqual({ _tag: "DestinationRefused", code: "destination-refused" })
     expect(await failing("account-refused")).toEqual({ _tag: "AccountRefused", code: "account-refused" })
+    expect(await failing("permanent", { code: 21211 })).toEqual({ _tag: "Permanent", code: "21211" })
+    expect(await failing("gone" as never, { retryAfterSeconds: Infinity })).toEqual({
+      _tag: "Transient",
+      cause: "gone"
+    })
+    expect(await reasonOf(() => Promise.resolve({ reference: 7 }))).toEqual({ provider: "acme", reference: "7" })
+    expect(await reasonOf(() => Promise.resolve({ reference: null as never }))).toEqual({
+      provider: "acme",
+      reference: undefined
+    })
     const unknown = { _tag: "Transient", cause: "the function threw" }
     expect(await reasonOf(() => Promise.reject(new Error(SampleSms.number)))).toEqual(unknown)
     expect(

@@ -46,7 +46,7 @@ export type MessageIntent =
  * @category models
  * @since 0.1.0
  */
-export type NewCode = CodeRecord | Omit<ProviderCode, "_tag" | "verificationId" | "wrongGuesses">
+export type NewCode = CodeRecord | Omit<ProviderCode, "_tag" | "verificationId" | "wrongGuesses" | "dead">
 
 /**
  * What a command comes to: the events to append, the state after them, the messages to send, and what that costs.
@@ -228,15 +228,16 @@ const addCode = (
 const routeOf = (code: NewCode): Route => isOwn(code) ? "sms" : routeOfProvider(code.providerId)
 
 /**
- * The provider may send the same code again, so guesses at it go on being counted, until it is spent: a resend helps then,
- * where the provider has no limit that says otherwise. Guesses of the user and at the number are counted all the same.
+ * The provider may send the same code again, so guesses at it go on being counted, until it is spent or the provider looks at none any more:
+ * a resend helps then, where the provider has no limit that says otherwise. Guesses of the user and at the number are counted all the same.
  */
 const guessesAtSame = (
   pending: PendingCode | undefined,
   { providerId }: { readonly providerId: string },
   limits: Limits.Limits
 ): number =>
-  pending?._tag === "ProviderCode" && pending.providerId === providerId && !Limits.isSpent(limits, pending.wrongGuesses)
+  pending?._tag === "ProviderCode" && pending.providerId === providerId && pending.dead === undefined &&
+    !Limits.isSpent(limits, pending.wrongGuesses)
     ? pending.wrongGuesses
     : 0
 

@@ -90,7 +90,8 @@ const make = Effect.gen(function*() {
     if (pending === undefined) return undefined
     const now = yield* DateTime.now
     const current = pending._tag === "OwnCode" ? pending.current : pending
-    const dead = Limits.isOff(limits, guesses) || DateTime.isLessThanOrEqualTo(current.expiresAt, now)
+    const dead = Limits.isOff(limits, guesses) || DateTime.isLessThanOrEqualTo(current.expiresAt, now) ||
+      (pending._tag === "ProviderCode" && pending.dead !== undefined)
     const status: PendingCodeStatus = {
       expiresAt: current.expiresAt,
       guessesLeft: dead ? 0 : Limits.guessesLeft(limits, pending.wrongGuesses, guesses, now),

@@ -86,7 +86,8 @@ export const codeToAskAbout = (
   }
   if (Limits.isSpent(limits, pending.wrongGuesses)) return refuse("CODE_SPENT")
   if (!isLive(pending, now)) return refuse("CODE_EXPIRED")
-  const { verificationId } = pending
+  const { dead, verificationId } = pending
+  if (dead !== undefined) return refuse(dead === "spent" ? "CODE_SPENT" : "CODE_EXPIRED")
   return verificationId === undefined
     ? refuse("NO_CODE")
     : Result.succeed({ number: phone.number, code: pending, verificationId })
@@ -134,8 +135,8 @@ export const decideOutcome = (
 }
 
 /**
- * A provider that gave no answer to an attempt has told nobody anything, so the attempt no longer counts. Where it will look at no
- * guess at this code any more, it still does on the code, so that it is not asked without end.
+ * A provider that gave no answer to an attempt has told nobody anything, so the attempt no longer counts. Where it says that it looks at
+ * no guess at this code any more, it is not asked about the code again.
  *
  * @category decisions
  * @since 0.1.0
@@ -143,14 +144,14 @@ export const decideOutcome = (
 export const decideUnanswered = (
   user: UserPhone,
   { charges, events: [{ at: attemptedAt }] }: Decision,
-  { codeId, isDead = false }: { readonly codeId: string; readonly isDead?: boolean },
+  { codeId, dead }: { readonly codeId: string; readonly dead?: "spent" | "expired" },
   now: DateTime.Utc
 ): Decision => ({
   ...record(user, [{
     type: "user.human.phone.verification.unanswered",
     codeId,
     attemptedAt,
-    ...(isDead && { codeIsDead: true as const })
+    ...(dead && { dead })
   }], now),
   charges: Charges.refunded(charges)
 })

@@ -55,7 +55,9 @@ export const PendingCode = Schema.TaggedUnion({
     createdAt: Schema.DateTimeUtc,
     expiresAt: Schema.DateTimeUtc,
     /** Attempts that were not right, those included whose outcome is not known. */
-    wrongGuesses: Schema.Natural
+    wrongGuesses: Schema.Natural,
+    /** Why the provider looks at no guess at it any more, once it has said so. */
+    dead: Schema.optionalKey(Schema.Literals(["spent", "expired"]))
   }
 })
 

@@ -116,8 +116,8 @@ export const PhoneChange = Schema.Union([
     codeId: Schema.String,
     /** When the attempt was recorded. */
     attemptedAt: Schema.DateTimeUtc,
-    /** Whether the provider looks at no guess at this code any more: then the attempt still counts on the code. */
-    codeIsDead: Schema.optionalKey(Schema.Literal(true))
+    /** Why the provider looks at no guess at this code any more, where that is what it said. */
+    dead: Schema.optionalKey(Schema.Literals(["spent", "expired"]))
   }),
   Schema.Struct({ type: Schema.tag("user.human.phone.verification.unlocked") }),
   Schema.Struct({
@@ -241,17 +241,17 @@ const counted = ({ guesses, pending }: UserPhone, at: DateTime.Utc): Partial<Use
 /** One wrong guess less, of the user, and on the pending code if it is still the same. Nothing where it was taken back before. */
 const uncounted = (
   { guesses, pending }: UserPhone,
-  { attemptedAt, codeId, codeIsDead }: {
+  { attemptedAt, codeId, dead }: {
     readonly attemptedAt: DateTime.Utc
     readonly codeId: string
-    readonly codeIsDead?: true
+    readonly dead?: "spent" | "expired"
   }
 ): Partial<UserPhone> => {
   const wrongAt = without(guesses.wrongAt, attemptedAt)
   if (wrongAt === guesses.wrongAt) return {}
   return {
-    pending: pending?._tag === "ProviderCode" && pending.codeId === codeId && codeIsDead !== true
-      ? { ...pending, wrongGuesses: Math.max(0, pending.wrongGuesses - 1) }
+    pending: pending?._tag === "ProviderCode" && pending.codeId === codeId
+      ? { ...pending, wrongGuesses: Math.max(0, pending.wrongGuesses - 1), ...(dead && { dead }) }
       : pending,
     guesses: { wrongInARow: Math.max(0, guesses.wrongInARow - 1), wrongAt }
   }

@@ -8,6 +8,7 @@
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -111,15 +112,23 @@ const make = Effect.gen(function*() {
     return results.includes(true)
   })
 
-  const attempt = Effect.fnUntraced(function*(user: UserPhone, fingerprint: string | undefined, now: DateTime.Utc) {
+  /** `begin` gets the attempt before it is committed: nobody may know afterwards whether it was. */
+  const attempt = Effect.fnUntraced(function*(
+    user: UserPhone,
+    fingerprint: string | undefined,
+    now: DateTime.Utc,
+    begin: (attempt: Attempt) => void
+  ) {
     const { code, number, verificationId } = yield* Effect.fromResult(codeToAskAbout(user, fingerprint, limits, now))
     const { codeId, providerId } = code
     if (provider?.id !== providerId) {
       return yield* refuseUncounted("the provider that made it is not set up here", providerId)
     }
     const decision = decideAttempt(user, code, { limits, now })
+    const made: Attempt = { provider, codeId, verificationId, number, decision }
+    begin(made)
     yield* phone.commit({ ...decision, messages: [] })
-    return { provider, codeId, verificationId, number, decision } satisfies Attempt
+    return made
   })
 
   /** What came of an attempt, also when it is told again since nobody knows whether the first time was recorded. */
@@ -135,9 +144,8 @@ const make = Effect.gen(function*() {
       return { details: { sequence, changeDate: changeDate!, resourceOwner } }
     }
     if (outcome === "spent" || outcome === "expired") {
-      // The provider has not looked at the guess, and looks at no more of them: only the code's own count stays.
-      const unlooked = decideUnanswered(user, attempted, { codeId, isDead: true }, now)
-      if (!recorded) yield* phone.append(unlooked)
+      // The provider has not looked at the guess, and looks at no more of them.
+      if (!recorded) yield* phone.append(decideUnanswered(user, attempted, { codeId, dead: outcome }, now))
       return yield* new InvalidCode({ reason: outcome === "spent" ? "CODE_SPENT" : "CODE_EXPIRED", guessesLeft: 0 })
     }
     const right = outcome === "right"
@@ -203,14 +211,12 @@ const make = Effect.gen(function*() {
         const now = yield* DateTime.now
         const fingerprint = user.phone && (yield* vault.fingerprint("number", [Redacted.value(user.phone.number)]))
         if (user.pending?._tag !== "ProviderCode") return yield* lookAtOwn(user, fingerprint, guess, now)
-        return yield* attempt(user, fingerprint, now).pipe(
-          Effect.tap((made) => Effect.sync(() => attempted = made)),
-          Effect.uninterruptible
-        )
+        return yield* Effect.uninterruptible(attempt(user, fingerprint, now, (made) => attempted = made))
       })
       return yield* Effect.uninterruptibleMask((restore) =>
         restore(phone.onUser(userId, "SelfOrWriter", ({ user }) => look(user))).pipe(
-          Effect.onInterrupt(() => attempted === undefined ? Effect.void : takeBack(userId, attempted)),
+          // Where it was committed all the same, nothing came of it.
+          Effect.onExitIf(isUnknown, () => attempted === undefined ? Effect.void : takeBack(userId, attempted)),
           Effect.filterOrElse((looked) => "details" in looked, (looked) => ask(userId, guess, looked))
         )
       )
@@ -226,6 +232,13 @@ const insisting = <A, E extends { readonly _tag: string }, R>(effect: Effect.Eff
       while: ({ _tag }) => Effect.map(DateTime.now, (now) => _tag === "Unavailable" && DateTime.isLessThan(now, until)),
       schedule: Schedule.spaced("200 millis")
     })
+  })
+
+/** Whether nobody knows if what was to be committed was. */
+const isUnknown = (exit: Exit.Exit<unknown, { readonly _tag: string }>): boolean =>
+  Exit.hasInterrupts(exit) || Exit.match(exit, {
+    onSuccess: () => false,
+    onFailure: (cause) => cause.reasons.some((reason) => reason._tag === "Fail" && reason.error._tag === "Unavailable")
   })
 
 /** Whether the log knows already what came of an attempt: then it counts no longer among the wrong guesses. */

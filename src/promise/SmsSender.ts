@@ -38,7 +38,10 @@ export interface OutgoingSms {
  * @category models
  * @since 0.1.0
  */
-export type Send = (sms: OutgoingSms, signal: AbortSignal) => Promise<{ readonly reference?: string } | void>
+export type Send = (
+  sms: OutgoingSms,
+  signal: AbortSignal
+) => Promise<{ readonly reference?: string | number | undefined } | void>
 
 /**
  * Why a message was not taken.
@@ -72,14 +75,15 @@ export class SmsFailed extends Error {
 
   constructor(
     failure: Failure,
-    { code = failure, retryAfterSeconds }: {
-      readonly code?: string | undefined
+    { code, retryAfterSeconds }: {
+      readonly code?: string | number | undefined
       readonly retryAfterSeconds?: number | undefined
     } = {}
   ) {
     super(`SMS not sent: ${failure}`)
     this.failure = failure
-    this.code = code
+    // In JavaScript it may be anything, such as a number in the provider's JSON.
+    this.code = String(code ?? failure)
     this.retryAfterSeconds = retryAfterSeconds
   }
 }
@@ -97,9 +101,13 @@ export const layer = (provider: string, send: Send): Layer.Layer<Notifier.SmsNot
         // A function that throws before it returns a promise rejects as well.
         try: (signal) => Promise.resolve().then(() => send(outgoing(sms), signal)),
         catch: (error) => new Notifier.SmsNotSent({ reason: reasonOf(error) })
-      }).pipe(Effect.map((taken) => ({ provider, reference: taken?.reference }))),
+      }).pipe(Effect.map((taken) => ({ provider, reference: textOf(taken?.reference) }))),
     receipts: new Map()
   })
+
+/** What is no text may be a number, as some providers' ids are. */
+const textOf = (reference: unknown): string | undefined =>
+  reference === undefined || reference === null ? undefined : String(reference)
 
 const outgoing = (
   { content, expiresAt, language, messageId, recipient, resends, text, userId }: Notifier.Sms
@@ -118,10 +126,8 @@ const outgoing = (
 const reasonOf = (error: unknown): Notifier.SmsNotSent["reason"] => {
   if (!(error instanceof SmsFailed)) return new Notifier.Transient({ cause: "the function threw" })
   const { code, failure, retryAfterSeconds } = error
-  const wait = retryAfterSeconds === undefined ? {} : { retryAfter: Duration.seconds(retryAfterSeconds) }
+  const wait = Number.isFinite(retryAfterSeconds) ? { retryAfter: Duration.seconds(retryAfterSeconds!) } : {}
   switch (failure) {
-    case "transient":
-      return new Notifier.Transient({ cause: code, ...wait })
     case "throttled":
       return new Notifier.Throttled(wait)
     case "permanent":
@@ -132,5 +138,7 @@ const reasonOf = (error: unknown): Notifier.SmsNotSent["reason"] => {
       return new Notifier.DestinationRefused({ code })
     case "account-refused":
       return new Notifier.AccountRefused({ code })
+    default:
+      return new Notifier.Transient({ cause: code, ...wait })
   }
 }

@@ -622,17 +622,22 @@ describe("a code of Twilio Verify", () => {
       yield* verify(userId, code)
     }).pipe(Effect.provide(layers)))
 
-  it.effect("says what Twilio says of a code that it looks at no more", () =>
+  it.effect("says what Twilio says of a code that it looks at no more, and asks no more", () =>
     Effect.gen(function*() {
       const twilio = yield* Twilio
-      const userId = yield* newUser
-      yield* set(userId)
-      yield* deliver
-      const code = twilio.codeFor(number)!
-      twilio.script(refuses(429, 60202))
-      assert.strictEqual(yield* failure(verify(userId, code)), "InvalidCode CODE_SPENT")
-      twilio.passes(10)
-      assert.strictEqual(yield* failure(verify(userId, code)), "InvalidCode CODE_EXPIRED")
-      assert.isFalse((yield* get(userId)).phone?.verified)
+      const spent: Effect.Effect<void> = Effect.sync(() => twilio.script(refuses(429, 60202)))
+      const expired: Effect.Effect<void> = Effect.sync(() => twilio.passes(10))
+      for (const [happens, reason] of [[spent, "CODE_SPENT"], [expired, "CODE_EXPIRED"]] as const) {
+        const userId = yield* newUser
+        yield* set(userId)
+        yield* deliver
+        const code = twilio.codeFor(number)!
+        yield* happens
+        assert.strictEqual(yield* failure(verify(userId, code)), `InvalidCode ${reason}`)
+        const asked = twilio.received.length
+        assert.strictEqual(yield* failure(verify(userId, code)), `InvalidCode ${reason}`)
+        assert.lengthOf(twilio.received, asked)
+        assert.isFalse((yield* get(userId)).phone?.verified)
+      }
     }).pipe(Effect.provide(layers)))
 })

@@ -307,7 +307,7 @@ describe("a code that a provider makes", () => {
       assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 4)
     }).pipe(Effect.provide(layers)))
 
-  it.effect("says what the provider says of a code that it looks at no more, and counts it on that code alone", () =>
+  it.effect("says what the provider says of a code that it looks at no more, without asking again, and counts nothing", () =>
     Effect.gen(function*() {
       const played = yield* Played
       for (const [outcome, reason] of [["expired", "CODE_EXPIRED"], ["spent", "CODE_SPENT"]] as const) {
@@ -316,14 +316,12 @@ describe("a code that a provider makes", () => {
         const before = yield* guessesOf(userId)
         const asked = played.checked.length
         played.next = Effect.succeed(outcome)
-        for (let guess = 0; guess < 4; guess++) {
+        // The provider is asked once.
+        for (let guess = 0; guess < 10; guess++) {
           assert.strictEqual(yield* failure(verify(userId, right)), `InvalidCode ${reason}`)
         }
-        // The provider is not asked without end.
-        for (let guess = 0; guess < 20; guess++) {
-          assert.strictEqual(yield* failure(verify(userId, right)), "InvalidCode CODE_SPENT")
-        }
-        assert.lengthOf(played.checked, asked + 4)
+        assert.lengthOf(played.checked, asked + 1)
+        assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 0)
         assert.isFalse((yield* get(userId)).phone?.verified)
         assert.deepStrictEqual(yield* guessesOf(userId), before)
         // Neither the user nor the number has used up anything.
@@ -331,6 +329,7 @@ describe("a code that a provider makes", () => {
         yield* TestClock.adjust("40 seconds")
         yield* resend(userId)
         yield* deliver
+        assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 5)
         yield* verify(userId, right)
       }
     }).pipe(Effect.provide(layers)))
@@ -363,8 +362,7 @@ describe("a code that a provider makes", () => {
       }
       const after = yield* UserStore.UserStore.use((store) => store.load(userId))
       assert.deepStrictEqual(after!.guesses, before!.guesses)
-      // The expired one still counts on the code.
-      assert.strictEqual(after!.pending?.wrongGuesses, 4)
+      assert.strictEqual(after!.pending?.wrongGuesses, 3)
       assert.lengthOf((yield* eventsOf(userId)).filter((type) => type === "verification.unanswered"), 2)
     }).pipe(Effect.provide(layers)))
 
@@ -415,6 +413,23 @@ describe("a code that a provider makes", () => {
       assert.deepStrictEqual(played.checked, [])
       assert.deepStrictEqual((yield* eventsOf(userId)).slice(-2), ["verification.attempted", "verification.unanswered"])
       assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 5)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("counts no guess whose attempt was committed without anybody knowing", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* waiting
+      for (let guess = 0; guess < 6; guess++) {
+        assert.strictEqual(
+          yield* failure(
+            verifyWhere(userId, right, "verification.attempted", (committed) => Effect.andThen(committed, down))
+          ),
+          "Unavailable"
+        )
+      }
+      assert.deepStrictEqual(played.checked, [])
+      assert.deepStrictEqual(yield* guessesOf(userId), { wrongInARow: 0, wrongAt: [] })
+      yield* verify(userId, right)
     }).pipe(Effect.provide(layers)))
 
   it.effect("proves nothing by an answer that comes when the number has been changed, removed, or its code resent", () =>

@@ -55,7 +55,7 @@ const changesFrom = (start: DateTime.Utc): ReadonlyArray<readonly [PhoneChange, 
       type: "user.human.phone.verification.unanswered",
       ...ofProvider,
       attemptedAt: second(13),
-      codeIsDead: true
+      dead: "spent"
     }],
     [{ type: "user.human.phone.verification.attempted", ...ofProvider }],
     [{ type: "user.human.phone.verified", proven: "another", vouched: false, attemptedAt: second(15) }],
