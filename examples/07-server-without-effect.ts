@@ -5,12 +5,17 @@ import * as SmsSender from "effect-user-phone/promise/SmsSender"
 import { createServer } from "node:http"
 import { json } from "node:stream/consumers"
 
-const setting = (name: string): string => process.env[name] ?? ""
+const setting = (name: string): string => {
+  const value = process.env[name]
+  if (value === undefined) throw new Error(`${name} is not set`)
+  return value
+}
 
 /** Your provider: whatever else goes wrong, the message is tried again. */
+const acmeUrl = setting("ACME_URL")
 const acme = SmsSender.layer("acme", async ({ messageId, recipient, text }, signal) => {
   const body = JSON.stringify({ id: messageId, to: recipient, text })
-  const response = await fetch(setting("ACME_URL"), { method: "POST", body, signal })
+  const response = await fetch(acmeUrl, { method: "POST", body, signal })
   if (response.status === 422) throw new SmsSender.SmsFailed("permanent", { code: "HTTP 422" })
   if (response.status === 401) throw new SmsSender.SmsFailed("account-refused", { code: "HTTP 401" })
   if (!response.ok) throw new SmsSender.SmsFailed("transient", { code: `HTTP ${response.status}` })
@@ -50,8 +55,11 @@ const server = createServer((request, response) => {
     return answer(404)
   }
   handle().catch((error: unknown) => {
-    const { body, headers, status } = errorAnswer(error) ?? { status: 500, headers: {}, body: {} }
-    answer(status, body, headers)
+    const known = errorAnswer(error)
+    if (known !== undefined) return answer(known.status, known.body, known.headers)
+    if (error instanceof SyntaxError) return answer(400)
+    console.error(error)
+    return answer(500)
   })
 })
 

@@ -1,10 +1,13 @@
 /** The operations as asynchronous functions, as a host calls them that knows nothing of Effect. */
 import { Cause, DateTime, Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import { assert, describe, expect, it } from "vitest"
+import * as IcuSmsText from "../src/adapters/IcuSmsText.ts"
 import * as Memory from "../src/adapters/Memory.ts"
+import * as TwilioSmsNotifier from "../src/adapters/TwilioSmsNotifier.ts"
 import { Errors, SmsNotifier, Users, VerificationProvider } from "../src/core/index.ts"
 import * as UserPhones from "../src/promise/index.ts"
 import * as InMemory from "../src/promise/Memory.ts"
+import * as OverPostgres from "../src/promise/Postgres.ts"
 import * as SmsSender from "../src/promise/SmsSender.ts"
 import * as SampleSms from "./fixtures/SampleSms.ts"
 
@@ -146,6 +149,7 @@ describe("the operations without Effect", () => {
       reason
     )
     const aborted = { signal: AbortSignal.abort(reason) }
+    expect((await host.getPhone({ userId: "ada" }, { signal: null })).phone).toEqual({})
     await host.setPhone({ userId: "ada", phone, verification: "AlreadyVerified" })
     assert.strictEqual(await rejection(host.removePhone({ userId: "ada" }, aborted)), reason)
     expect((await host.getPhone({ userId: "ada" })).phone.isVerified).toBe(true)
@@ -231,6 +235,47 @@ describe("the operations without Effect", () => {
     const broken = Layer.effectDiscard(Effect.fail(new Error("no database")))
     const error = await rejection(UserPhones.make(Layer.merge(broken, Memory.layer)))
     assert.strictEqual((error as Error).message, "no database")
+  })
+})
+
+describe("the settings of PostgreSQL without Effect", () => {
+  const options: OverPostgres.PostgresOptions = {
+    databaseUrl: "postgres://nobody@127.0.0.1:1/nothing",
+    codeKeys: `a:${Buffer.alloc(32, 1).toString("base64")}`,
+    fingerprintKey: Buffer.alloc(32, 2).toString("base64"),
+    sms: SmsSender.layer("none", () => Promise.resolve())
+  }
+
+  it("may be those of the adapters, which have what they need", () => {
+    const twilio = TwilioSmsNotifier.layer({
+      accountSid: "AC",
+      authToken: Redacted.make("token"),
+      from: "+15555550100"
+    })
+    assert.isObject(OverPostgres.layer({ ...options, sms: twilio }))
+    assert.isObject(OverPostgres.layer({ ...options, sms: TwilioSmsNotifier.layerConfig() }))
+    assert.isObject(OverPostgres.layer<IcuSmsText.TemplatesRefused>({ ...options, texts: IcuSmsText.layer() }))
+  })
+
+  it("are refused by name where they would hang, refuse everybody, or be something else than they seem", () => {
+    const wrong: ReadonlyArray<readonly [object, RegExp]> = [
+      [{ maxConnections: Number.NaN }, /^maxConnections must be a whole number from 2$/],
+      [{ maxConnections: 1 }, /^maxConnections/],
+      [{ codes: "digits8" }, /^codes must be digits6 or zitadel$/],
+      [{ phones: { accept: "Mobile" } }, /^phones.accept must be/],
+      [{ phones: { regions: ["ch"] } }, /^phones has a region that there is not/],
+      [{ phones: { defaultRegion: "XX" } }, /^phones has a region that there is not/],
+      [{ phones: { regions: [] } }, /^phones.regions must have a region/],
+      [{ limits: { guessPerCode: 3 } }, /^limits.guessPerCode is no limit: there are guessesPerCode/],
+      [{ limits: { codesPerNumber: undefined } }, /^limits.codesPerNumber must be/]
+    ]
+    for (const [option, rule] of wrong) assert.throws(() => OverPostgres.layer({ ...options, ...option }), rule)
+  })
+
+  it("reject where the keys are wrong, or the database is not there", async () => {
+    const weak = await rejection(UserPhones.make(OverPostgres.layer({ ...options, codeKeys: "a:short" })))
+    assert.include(String(weak), "CODE_KEYS")
+    await rejection(UserPhones.make(OverPostgres.layer(options)))
   })
 })
 

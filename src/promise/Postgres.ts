@@ -4,6 +4,10 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Digest from "effect/crypto/Digest"
+import type * as Mac from "effect/crypto/Mac"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
@@ -28,19 +32,19 @@ import type { UserStore } from "../core/UserStore.ts"
  * @category options
  * @since 0.1.0
  */
-export interface PostgresOptions {
+export interface PostgresOptions<E = never> {
   /** `postgres://user:password@host/database`, with `?sslmode=require` or `verify-full` for TLS. */
   readonly databaseUrl: string
-  /** 10 by default, of which the worker keeps one. */
+  /** At least 2, since the worker keeps one; 10 by default. */
   readonly maxConnections?: number | undefined
   /** Comma-separated `id:base64`, at least 32 bytes each, the current first. */
   readonly codeKeys: string
   /** At least 32 bytes in base64. It never changes. */
   readonly fingerprintKey: string
-  /** Who sends: `SmsSender.layer` over a function, or one of the adapters. */
-  readonly sms: Layer.Layer<SmsNotifier>
-  /** What is sent; in English by default. */
-  readonly texts?: Layer.Layer<SmsText.SmsText> | undefined
+  /** Who sends: `SmsSender.layer` over a function, or one of the adapters, which is given what it needs. */
+  readonly sms: Layer.Layer<SmsNotifier, E, HttpClient.HttpClient | Mac.Mac | Digest.Digest>
+  /** What is sent; in English by default, or such as `IcuSmsText.layer()`. */
+  readonly texts?: Layer.Layer<SmsText.SmsText, E> | undefined
   /** `digits6` by default, `zitadel` for six of A to Z and 0 to 9, an hour long. */
   readonly codes?: keyof typeof CodeGenerator.presets | undefined
   /** What differs from the default limits, or `off` for none at all. */
@@ -57,7 +61,7 @@ export interface PostgresOptions {
  * @category layers
  * @since 0.1.0
  */
-export const layer = ({
+export const layer = <E = never>({
   codeKeys,
   codes = "digits6",
   databaseUrl,
@@ -68,11 +72,12 @@ export const layer = ({
   phones = {},
   sms,
   texts = SmsText.layerEnglish
-}: PostgresOptions): Layer.Layer<
+}: PostgresOptions<E>): Layer.Layer<
   Operations.Operations | Users | UserStore | Outbox,
-  SqlError | Migrator.MigrationError | Config.ConfigError | Limits.LimitsRefused
-> =>
-  Operations.layer.pipe(
+  E | SqlError | Migrator.MigrationError | Config.ConfigError | Limits.LimitsRefused
+> => {
+  check({ codes, limits, maxConnections, phones })
+  return Operations.layer.pipe(
     Layer.merge(delivers ? SmsDelivery.layer() : Layer.empty),
     Layer.provideMerge(Postgres.layerStores),
     Layer.provide(
@@ -84,28 +89,45 @@ export const layer = ({
             ConfigProvider.fromUnknown({ CODE_KEYS: codeKeys, FINGERPRINT_KEY: fingerprintKey })
           ))
         ),
-        sms,
+        sms.pipe(Layer.provide(Layer.merge(FetchHttpClient.layer, Digest.layerWebCrypto))),
         texts,
         Layer.succeed(Limits.Limits, limits === "off" ? Limits.off : { ...Limits.defaults, ...limits }),
-        Layer.sync(PhonePolicy, () => checked(phones)),
+        Layer.succeed(PhonePolicy, phones),
         PgClient.layer({ url: Redacted.make(databaseUrl), maxConnections })
       ).pipe(Layer.provideMerge(NodeVaultCrypto.layer))
     ),
     // Nobody listens to spans.
     Layer.provideMerge(Layer.succeed(References.TracerEnabled, false))
   )
+}
 
-/** A region that there is not would refuse every number. */
-const checked = (phones: PhonePolicy): PhonePolicy => {
-  const { defaultRegion, regions = "all" } = phones
+/** What is of another type, in JavaScript, would hang, refuse everybody, or be something else than it seems. */
+const check = ({ codes, limits, maxConnections, phones: { accept = "mobile", defaultRegion, regions = "all" } }: {
+  readonly codes: string
+  readonly limits: Partial<Limits.Limits> | "off"
+  readonly maxConnections: number
+  readonly phones: PhonePolicy
+}): void => {
+  const refuse = (option: string, rule: string): never => {
+    throw new RangeError(`${option} ${rule}`)
+  }
+  if (!(Number.isInteger(maxConnections) && maxConnections >= 2)) {
+    refuse("maxConnections", "must be a whole number from 2")
+  }
+  if (!Object.hasOwn(CodeGenerator.presets, codes)) refuse("codes", "must be digits6 or zitadel")
+  if (!["mobile", "valid", "parsable"].includes(accept)) refuse("phones.accept", "must be mobile, valid or parsable")
   const named: ReadonlyArray<string> = [
     ...(regions === "all" ? [] : regions),
     ...(defaultRegion ? [defaultRegion] : [])
   ]
-  const unknown = named.find((region) => !isRegion(region))
-  if (unknown !== undefined) {
-    throw new RangeError(`phones has the region ${unknown}: regions are ISO 3166-1 alpha-2 in capitals, such as CH`)
+  if (!named.every(isRegion)) {
+    refuse("phones", "has a region that there is not: they are ISO 3166-1 alpha-2 in capitals, such as CH")
   }
-  if (regions.length === 0) throw new RangeError("phones.regions must have a region, or be \"all\"")
-  return phones
+  if (regions.length === 0) refuse("phones.regions", "must have a region, or be \"all\"")
+  for (const [name, limit] of limits === "off" ? [] : Object.entries(limits)) {
+    if (!Object.hasOwn(Limits.defaults, name)) {
+      refuse(`limits.${name}`, `is no limit: there are ${Object.keys(Limits.defaults).join(", ")}`)
+    }
+    if (limit === undefined) refuse(`limits.${name}`, "must be \"off\", or be left out")
+  }
 }

@@ -24,7 +24,7 @@ export interface Caller {
  * @since 0.1.0
  */
 export interface CallOptions {
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: AbortSignal | null | undefined
 }
 
 /**

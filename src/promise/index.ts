@@ -50,8 +50,10 @@ const phonesOf = <E>(runtime: ManagedRuntime.ManagedRuntime<Operations | Users, 
 
   const run = <A, E2>(
     effect: Effect.Effect<A, E2, Operations | Users>,
-    { signal }: CallOptions = {}
+    options: CallOptions = {}
   ): Promise<A> => {
+    // `fetch` takes null for none.
+    const signal = options.signal ?? undefined
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error)
     if (closed !== undefined) return Promise.reject(new Errors.Unavailable({ cause: "it was closed" }))
     const call = runtime.runPromiseExit(logged(effect), signal === undefined ? undefined : { signal })

@@ -49,5 +49,8 @@ describe("settings of adapters", () => {
       const twilio = yield* Effect.flip(parse(TwilioSmsNotifier.optionsConfig, {}))
       assert.include(twilio.message, "TWILIO_ACCOUNT_SID")
       assert.include(twilio.message, "set it or TWILIO_MESSAGING_SERVICE_SID")
+      const nested = yield* Effect.flip(parse(Config.nested(TwilioSmsNotifier.optionsConfig, "EU"), {}))
+      for (const key of ["TWILIO_ACCOUNT_SID", "TWILIO_FROM"]) assert.include(nested.message, key)
+      assert.notInclude(nested.message, "the settings")
     }))
 })

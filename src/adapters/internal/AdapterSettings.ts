@@ -45,7 +45,8 @@ const messageOf = ({ cause }: Config.ConfigError): string => cause.message.repla
 /** A setting that is not there, whose error says this of it and of those before it. */
 const missing = (lines: ReadonlyArray<string>): Config.Config<never> => {
   const text = lines.join("\n")
-  const [, before = text, name = "the settings"] = /^([^]*) at \["(\w+)"\]$/.exec(text) ?? []
+  // Of a path, such as that of a configuration that is nested, the last part.
+  const [, before = text, name = "the settings"] = /^([^]*) at (?:\["\w+"\])*\["(\w+)"\]$/.exec(text) ?? []
   return absent(name, before)
 }
 

@@ -40,9 +40,12 @@ type Places = ReturnType<typeof makePlaces>
 const makePlaces = () => {
   let taken = 0
   return {
-    isFull: () => taken >= mostStreams,
-    take: Effect.sync(() => taken++),
-    leave: Effect.sync(() => taken--)
+    /** A place until the request has ended, or false where there is none. */
+    take: Effect.suspend(() => {
+      if (taken >= mostStreams) return Effect.succeed(false)
+      taken++
+      return Effect.as(Effect.addFinalizer(() => Effect.sync(() => taken--)), true)
+    }).pipe(Effect.uninterruptible)
   }
 }
 
@@ -68,7 +71,7 @@ const serve = (handler: Handler, places: Places) => {
     if (!handler.allowedMethods.includes(request.method)) {
       return statusResponse(Status.wrongMethod, { allow: handler.allowedMethods.join(", ") })
     }
-    if (places.isFull()) return statusResponse(Status.tooManyStreams)
+    if (!(yield* places.take)) return statusResponse(Status.tooManyStreams)
     const trailers = (yield* Trailers)(request)
     const { headers, millis } = withoutLongDeadline(request.headers)
     const answer = yield* ask(handler, {
@@ -80,7 +83,7 @@ const serve = (handler: Handler, places: Places) => {
       body: Stream.toAsyncIterable(inTime(request.stream.pipe(Stream.timeout(silence)), millis))
     })
     const native = RpcProtocol.of(request.headers["content-type"] ?? "")?.native === true
-    return respond(answer, places, native ? trailers : undefined)
+    return respond(answer, native ? trailers : undefined)
   })
 }
 
@@ -112,20 +115,14 @@ const ask = (handler: Handler, request: Omit<Parameters<Handler>[0], "signal">):
     return Effect.promise(() => answer.then(() => {}, () => {}))
   })
 
-const respond = (
-  { body, header, status, trailer }: Answer,
-  { leave, take }: Places,
-  sendTrailers: ReturnType<typeof Trailers.Service>
-) =>
+const respond = ({ body, header, status, trailer }: Answer, sendTrailers: ReturnType<typeof Trailers.Service>) =>
   body === undefined
     // Where Connect has a status only.
     ? statusResponse(status === 415 ? Status.wrongRpcContentType : Status.http2NeededByStreams)
     : HttpServerResponse.stream(
       Stream.fromAsyncIterable(body, (error) => error).pipe(
         Stream.orDie,
-        Stream.onEnd(Effect.sync(() => sendTrailers?.(trailersOf(trailer)))),
-        Stream.onStart(take),
-        Stream.ensuring(leave)
+        Stream.onEnd(Effect.sync(() => sendTrailers?.(trailersOf(trailer))))
       ),
       { status, headers: { ...Object.fromEntries(header ?? []), "cache-control": "no-store" } }
     )
