@@ -21,6 +21,7 @@ import "../examples/server/Database.ts"
 import "../examples/server/Development.ts"
 import "../examples/server/Failure.ts"
 import "../examples/server/Settings.ts"
+import "../examples/server/Signals.ts"
 
 const api = HttpApi.make("Bare").add(
   HttpApiGroup.make("bare").add(
