@@ -198,6 +198,8 @@ describe("the operations without Effect", () => {
     await ada.verifyPhone({ userId: "ada", verificationCode: code! })
     await phones.close()
 
+    const wrong = await rejection(InMemory.make({ limits: { guessPerCode: 3 } as object }))
+    assert.match((wrong as Error).message, /^limits.guessPerCode is no limit/)
     const limited = await InMemory.make({ limits: {} })
     await limited.users.register({ userId: "ada", resourceOwner: "demo" })
     await limited.as(admin).setPhone({ userId: "ada", phone })

@@ -9,7 +9,7 @@ import { InvalidCode, TooManyRequests, VerificationOff } from "./Errors.ts"
 import * as Charges from "./internal/Charges.ts"
 import { record } from "./internal/Record.ts"
 import * as Limits from "./Limits.ts"
-import type { CodeRecord, ProviderCode } from "./PendingCode.ts"
+import type { CodeRecord, Dead, ProviderCode } from "./PendingCode.ts"
 import type { PhoneNumber } from "./PhoneNumber.ts"
 import type { UserPhone } from "./UserPhone.ts"
 
@@ -87,7 +87,7 @@ export const codeToAskAbout = (
   if (Limits.isSpent(limits, pending.wrongGuesses)) return refuse("CODE_SPENT")
   if (!isLive(pending, now)) return refuse("CODE_EXPIRED")
   const { dead, verificationId } = pending
-  if (dead !== undefined) return refuse(dead === "spent" ? "CODE_SPENT" : "CODE_EXPIRED")
+  if (dead !== undefined) return Result.fail(deadCode(dead))
   return verificationId === undefined
     ? refuse("NO_CODE")
     : Result.succeed({ number: phone.number, code: pending, verificationId })
@@ -144,7 +144,7 @@ export const decideOutcome = (
 export const decideUnanswered = (
   user: UserPhone,
   { charges, events: [{ at: attemptedAt }] }: Decision,
-  { codeId, dead }: { readonly codeId: string; readonly dead?: "spent" | "expired" },
+  { codeId, dead }: { readonly codeId: string; readonly dead?: Dead },
   now: DateTime.Utc
 ): Decision => ({
   ...record(user, [{
@@ -155,6 +155,15 @@ export const decideUnanswered = (
   }], now),
   charges: Charges.refunded(charges)
 })
+
+/**
+ * What is answered to a guess at a code that its provider looks at no more.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
+export const deadCode = (dead: Dead): InvalidCode =>
+  new InvalidCode({ reason: dead === "spent" ? "CODE_SPENT" : "CODE_EXPIRED", guessesLeft: 0 })
 
 const isLive = ({ expiresAt }: { readonly expiresAt: DateTime.Utc }, now: DateTime.Utc): boolean =>
   DateTime.isGreaterThan(expiresAt, now)

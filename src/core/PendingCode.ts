@@ -30,6 +30,20 @@ export const CodeRecord = Schema.Struct({
 export type CodeRecord = typeof CodeRecord.Type
 
 /**
+ * Why a provider looks at no guess at a code any more.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Dead = Schema.Literals(["spent", "expired"])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Dead = typeof Dead.Type
+
+/**
  * The code that a user is expected to enter: our own, with the one before it while that is still accepted, or one that a
  * provider made and checks.
  *
@@ -57,7 +71,7 @@ export const PendingCode = Schema.TaggedUnion({
     /** Attempts that were not right, those included whose outcome is not known. */
     wrongGuesses: Schema.Natural,
     /** Why the provider looks at no guess at it any more, once it has said so. */
-    dead: Schema.optionalKey(Schema.Literals(["spent", "expired"]))
+    dead: Schema.optionalKey(Dead)
   }
 })
 

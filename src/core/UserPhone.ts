@@ -4,7 +4,7 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
-import { PendingCode } from "./PendingCode.ts"
+import { Dead, PendingCode } from "./PendingCode.ts"
 import { PhoneNumber } from "./PhoneNumber.ts"
 import type { OrganizationId, UserId } from "./UserId.ts"
 
@@ -117,7 +117,7 @@ export const PhoneChange = Schema.Union([
     /** When the attempt was recorded. */
     attemptedAt: Schema.DateTimeUtc,
     /** Why the provider looks at no guess at this code any more, where that is what it said. */
-    dead: Schema.optionalKey(Schema.Literals(["spent", "expired"]))
+    dead: Schema.optionalKey(Dead)
   }),
   Schema.Struct({ type: Schema.tag("user.human.phone.verification.unlocked") }),
   Schema.Struct({
@@ -244,7 +244,7 @@ const uncounted = (
   { attemptedAt, codeId, dead }: {
     readonly attemptedAt: DateTime.Utc
     readonly codeId: string
-    readonly dead?: "spent" | "expired"
+    readonly dead?: Dead
   }
 ): Partial<UserPhone> => {
   const wrongAt = without(guesses.wrongAt, attemptedAt)

@@ -32,6 +32,7 @@ import {
 import {
   codesToCompare,
   codeToAskAbout,
+  deadCode,
   decideAttempt,
   decideGuess,
   decideOutcome,
@@ -146,7 +147,7 @@ const make = Effect.gen(function*() {
     if (outcome === "spent" || outcome === "expired") {
       // The provider has not looked at the guess, and looks at no more of them.
       if (!recorded) yield* phone.append(decideUnanswered(user, attempted, { codeId, dead: outcome }, now))
-      return yield* new InvalidCode({ reason: outcome === "spent" ? "CODE_SPENT" : "CODE_EXPIRED", guessesLeft: 0 })
+      return yield* deadCode(outcome)
     }
     const right = outcome === "right"
     const decision = decideOutcome(user, attempted, { codeId, right }, now)

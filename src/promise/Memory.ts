@@ -9,6 +9,7 @@ import * as Memory from "../adapters/Memory.ts"
 import { SmsInbox } from "../adapters/MemorySmsNotifier.ts"
 import * as Limits from "../core/Limits.ts"
 import { make as makeOver, type UserPhones } from "./index.ts"
+import { limitsOf } from "./internal/Input.ts"
 
 /**
  * A message that would have been sent.
@@ -46,7 +47,7 @@ export const make = (
   let inbox: SmsInbox["Service"]
   const layer = Layer.effectDiscard(Effect.map(SmsInbox, (made) => void (inbox = made))).pipe(
     Layer.provideMerge(Memory.layer),
-    Layer.provide(Layer.succeed(Limits.Limits, limits === "off" ? Limits.off : { ...Limits.defaults, ...limits }))
+    Layer.provide(Layer.sync(Limits.Limits, () => limitsOf(limits)))
   )
   const read = new Map<string, number>()
 

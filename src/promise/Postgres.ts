@@ -27,6 +27,7 @@ import type { SmsNotifier } from "../core/SmsNotifier.ts"
 import * as SmsText from "../core/SmsText.ts"
 import type { Users } from "../core/Users.ts"
 import type { UserStore } from "../core/UserStore.ts"
+import { limitsOf, refuseOption } from "./internal/Input.ts"
 
 /**
  * @category options
@@ -76,7 +77,7 @@ export const layer = <E = never>({
   Operations.Operations | Users | UserStore | Outbox,
   E | SqlError | Migrator.MigrationError | Config.ConfigError | Limits.LimitsRefused
 > => {
-  check({ codes, limits, maxConnections, phones })
+  check({ codes, maxConnections, phones })
   return Operations.layer.pipe(
     Layer.merge(delivers ? SmsDelivery.layer() : Layer.empty),
     Layer.provideMerge(Postgres.layerStores),
@@ -91,7 +92,7 @@ export const layer = <E = never>({
         ),
         sms.pipe(Layer.provide(Layer.merge(FetchHttpClient.layer, Digest.layerWebCrypto))),
         texts,
-        Layer.succeed(Limits.Limits, limits === "off" ? Limits.off : { ...Limits.defaults, ...limits }),
+        Layer.succeed(Limits.Limits, limitsOf(limits)),
         Layer.succeed(PhonePolicy, phones),
         PgClient.layer({ url: Redacted.make(databaseUrl), maxConnections })
       ).pipe(Layer.provideMerge(NodeVaultCrypto.layer))
@@ -102,32 +103,24 @@ export const layer = <E = never>({
 }
 
 /** What is of another type, in JavaScript, would hang, refuse everybody, or be something else than it seems. */
-const check = ({ codes, limits, maxConnections, phones: { accept = "mobile", defaultRegion, regions = "all" } }: {
+const check = ({ codes, maxConnections, phones: { accept = "mobile", defaultRegion, regions = "all" } }: {
   readonly codes: string
-  readonly limits: Partial<Limits.Limits> | "off"
   readonly maxConnections: number
   readonly phones: PhonePolicy
 }): void => {
-  const refuse = (option: string, rule: string): never => {
-    throw new RangeError(`${option} ${rule}`)
-  }
   if (!(Number.isInteger(maxConnections) && maxConnections >= 2)) {
-    refuse("maxConnections", "must be a whole number from 2")
+    refuseOption("maxConnections", "must be a whole number from 2")
   }
-  if (!Object.hasOwn(CodeGenerator.presets, codes)) refuse("codes", "must be digits6 or zitadel")
-  if (!["mobile", "valid", "parsable"].includes(accept)) refuse("phones.accept", "must be mobile, valid or parsable")
+  if (!Object.hasOwn(CodeGenerator.presets, codes)) refuseOption("codes", "must be digits6 or zitadel")
+  if (!["mobile", "valid", "parsable"].includes(accept)) {
+    refuseOption("phones.accept", "must be mobile, valid or parsable")
+  }
   const named: ReadonlyArray<string> = [
     ...(regions === "all" ? [] : regions),
     ...(defaultRegion ? [defaultRegion] : [])
   ]
   if (!named.every(isRegion)) {
-    refuse("phones", "has a region that there is not: they are ISO 3166-1 alpha-2 in capitals, such as CH")
+    refuseOption("phones", "has a region that there is not: they are ISO 3166-1 alpha-2 in capitals, such as CH")
   }
-  if (regions.length === 0) refuse("phones.regions", "must have a region, or be \"all\"")
-  for (const [name, limit] of limits === "off" ? [] : Object.entries(limits)) {
-    if (!Object.hasOwn(Limits.defaults, name)) {
-      refuse(`limits.${name}`, `is no limit: there are ${Object.keys(Limits.defaults).join(", ")}`)
-    }
-    if (limit === undefined) refuse(`limits.${name}`, "must be \"off\", or be left out")
-  }
+  if (regions.length === 0) refuseOption("phones.regions", "must have a region, or be \"all\"")
 }
