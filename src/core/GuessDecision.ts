@@ -4,6 +4,7 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
+import type { Charge } from "./Counters.ts"
 import type { Decision, Situation } from "./Decision.ts"
 import { InvalidCode, TooManyRequests, VerificationOff } from "./Errors.ts"
 import * as Charges from "./internal/Charges.ts"
@@ -94,6 +95,19 @@ export const codeToAskAbout = (
 }
 
 /**
+ * A guess that a provider is asked about, with what it was charged.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Attempt {
+  /** Its own, so that what came of it is recorded once. */
+  readonly attemptId: string
+  readonly codeId: string
+  readonly charges: ReadonlyArray<Charge>
+}
+
+/**
  * A guess that a provider is asked about next counts as wrong from then on, so that no number of callers gets more answers
  * than there are guesses.
  *
@@ -102,10 +116,10 @@ export const codeToAskAbout = (
  */
 export const decideAttempt = (
   user: UserPhone,
-  { codeId, number }: ProviderCode,
+  { code: { codeId, number }, attemptId }: { readonly code: ProviderCode; readonly attemptId: string },
   { limits, now }: Pick<Situation, "limits" | "now">
 ): Decision => ({
-  ...record(user, [{ type: "user.human.phone.verification.attempted", codeId }], now),
+  ...record(user, [{ type: "user.human.phone.verification.attempted", codeId, attemptId }], now),
   charges: Charges.forAttempt(limits, user, number, now)
 })
 
@@ -118,8 +132,8 @@ export const decideAttempt = (
  */
 export const decideOutcome = (
   user: UserPhone,
-  { charges, events: [{ at: attemptedAt }] }: Decision,
-  { codeId, right }: { readonly codeId: string; readonly right: boolean },
+  { attemptId, charges, codeId }: Attempt,
+  right: boolean,
   now: DateTime.Utc
 ): Result.Result<Decision, InvalidCode> => {
   const { pending } = user
@@ -127,8 +141,8 @@ export const decideOutcome = (
   return Result.succeed({
     ...record(user, [
       right
-        ? { type: "user.human.phone.verified", proven: pending.number, vouched: false, attemptedAt }
-        : { type: "user.human.phone.verification.failed", codeId, attempted: true }
+        ? { type: "user.human.phone.verified", proven: pending.number, vouched: false, attemptId }
+        : { type: "user.human.phone.verification.failed", codeId, attemptId }
     ], now),
     charges: right ? Charges.refunded(charges) : []
   })
@@ -143,14 +157,14 @@ export const decideOutcome = (
  */
 export const decideUnanswered = (
   user: UserPhone,
-  { charges, events: [{ at: attemptedAt }] }: Decision,
-  { codeId, dead }: { readonly codeId: string; readonly dead?: Dead },
+  { attemptId, charges, codeId }: Attempt,
+  dead: Dead | undefined,
   now: DateTime.Utc
 ): Decision => ({
   ...record(user, [{
     type: "user.human.phone.verification.unanswered",
     codeId,
-    attemptedAt,
+    attemptId,
     ...(dead && { dead })
   }], now),
   charges: Charges.refunded(charges)

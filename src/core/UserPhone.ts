@@ -17,7 +17,9 @@ import type { OrganizationId, UserId } from "./UserId.ts"
 export const Guesses = Schema.Struct({
   wrongInARow: Schema.Natural,
   /** The times of the youngest hundred wrong guesses, youngest first. */
-  wrongAt: Schema.Array(Schema.DateTimeUtc)
+  wrongAt: Schema.Array(Schema.DateTimeUtc),
+  /** The youngest ten attempts whose outcome is not known, youngest first; left out where there is none. */
+  unsettled: Schema.optionalKey(Schema.Array(Schema.Struct({ attemptId: Schema.String, at: Schema.DateTimeUtc })))
 })
 
 /**
@@ -36,6 +38,8 @@ export const noGuesses: Guesses = { wrongInARow: 0, wrongAt: [] }
  * @since 0.1.0
  */
 export const rememberedGuesses = 100
+
+const rememberedAttempts = 10
 
 /**
  * When the next code may be sent to a user, as it was fixed when the latest one was.
@@ -99,23 +103,26 @@ export const PhoneChange = Schema.Union([
     proven: Schema.String,
     /** Whether the host vouched for the number, rather than the user proving it. */
     vouched: Schema.Boolean,
-    /** Of a code that a provider checked: when the attempt was recorded, which was right and no longer counts. */
-    attemptedAt: Schema.optionalKey(Schema.DateTimeUtc)
+    /** Of a code that a provider checked: the attempt that was right, and no longer counts. */
+    attemptId: Schema.optionalKey(Schema.String)
   }),
   /** A guess that a provider is asked about next. It counts as wrong until it is known to be right. */
-  Schema.Struct({ type: Schema.tag("user.human.phone.verification.attempted"), codeId: Schema.String }),
+  Schema.Struct({
+    type: Schema.tag("user.human.phone.verification.attempted"),
+    codeId: Schema.String,
+    attemptId: Schema.String
+  }),
   Schema.Struct({
     type: Schema.tag("user.human.phone.verification.failed"),
     codeId: Schema.String,
-    /** Whether the guess was counted before, as an attempt. */
-    attempted: Schema.optionalKey(Schema.Literal(true))
+    /** Of a code that a provider checked: the attempt, as which the guess was counted before. */
+    attemptId: Schema.optionalKey(Schema.String)
   }),
   /** The provider gave no answer to an attempt, which no longer counts: nobody has learnt anything from it. */
   Schema.Struct({
     type: Schema.tag("user.human.phone.verification.unanswered"),
     codeId: Schema.String,
-    /** When the attempt was recorded. */
-    attemptedAt: Schema.DateTimeUtc,
+    attemptId: Schema.String,
     /** Why the provider looks at no guess at this code any more, where that is what it said. */
     dead: Schema.optionalKey(Dead)
   }),
@@ -202,16 +209,14 @@ const effectOf = (user: UserPhone, { at, change }: UserPhoneEvent): Partial<User
         phone: user.phone && { ...user.phone, verified: true },
         pending: undefined,
         proven: change.proven,
-        guesses: change.vouched
-          ? user.guesses
-          : { wrongInARow: 0, wrongAt: without(user.guesses.wrongAt, change.attemptedAt) }
+        guesses: change.vouched ? user.guesses : { ...uncounted(user.guesses, change.attemptId), wrongInARow: 0 }
       }
     case "user.human.phone.verification.attempted":
-      return counted(user, at)
+      return counted(user, at, change.attemptId)
     case "user.human.phone.verification.failed":
-      return change.attempted === true ? {} : counted(user, at)
+      return change.attemptId === undefined ? counted(user, at) : { guesses: settled(user.guesses, change.attemptId) }
     case "user.human.phone.verification.unanswered":
-      return uncounted(user, change)
+      return takenBack(user, change)
     case "user.human.phone.verification.unlocked":
       return { guesses: { ...user.guesses, wrongInARow: 0 } }
     case "user.human.phone.code.added":
@@ -229,36 +234,49 @@ const effectOf = (user: UserPhone, { at, change }: UserPhoneEvent): Partial<User
   }
 }
 
-/** One more wrong guess, on the pending code and of the user. */
-const counted = ({ guesses, pending }: UserPhone, at: DateTime.Utc): Partial<UserPhone> => ({
+/** One more wrong guess, on the pending code and of the user; with an `attemptId` where its outcome is not known yet. */
+const counted = ({ guesses, pending }: UserPhone, at: DateTime.Utc, attemptId?: string): Partial<UserPhone> => ({
   pending: pending && { ...pending, wrongGuesses: pending.wrongGuesses + 1 },
   guesses: {
+    ...guesses,
     wrongInARow: guesses.wrongInARow + 1,
-    wrongAt: [at, ...guesses.wrongAt].slice(0, rememberedGuesses)
+    wrongAt: [at, ...guesses.wrongAt].slice(0, rememberedGuesses),
+    ...(attemptId !== undefined && {
+      unsettled: [{ attemptId, at }, ...guesses.unsettled ?? []].slice(0, rememberedAttempts)
+    })
   }
 })
 
-/** One wrong guess less, of the user, and on the pending code if it is still the same. Nothing where it was taken back before. */
-const uncounted = (
+/** One wrong guess less, of the user, and on the pending code if it is still the same. Nothing where the attempt is settled already. */
+const takenBack = (
   { guesses, pending }: UserPhone,
-  { attemptedAt, codeId, dead }: {
-    readonly attemptedAt: DateTime.Utc
-    readonly codeId: string
-    readonly dead?: Dead
-  }
-): Partial<UserPhone> => {
-  const wrongAt = without(guesses.wrongAt, attemptedAt)
-  if (wrongAt === guesses.wrongAt) return {}
-  return {
+  { attemptId, codeId, dead }: { readonly attemptId: string; readonly codeId: string; readonly dead?: Dead }
+): Partial<UserPhone> =>
+  isSettled(guesses, attemptId) ? {} : {
     pending: pending?._tag === "ProviderCode" && pending.codeId === codeId
       ? { ...pending, wrongGuesses: Math.max(0, pending.wrongGuesses - 1), ...(dead && { dead }) }
       : pending,
-    guesses: { wrongInARow: Math.max(0, guesses.wrongInARow - 1), wrongAt }
+    guesses: { ...uncounted(guesses, attemptId), wrongInARow: Math.max(0, guesses.wrongInARow - 1) }
   }
+
+/** Without the time of an attempt that is unsettled, which then is settled. */
+const uncounted = (guesses: Guesses, attemptId: string | undefined): Guesses => {
+  const attempt = guesses.unsettled?.find((one) => one.attemptId === attemptId)
+  if (attempt === undefined) return guesses
+  const index = guesses.wrongAt.findIndex((time) => DateTime.Equivalence(time, attempt.at))
+  return { ...settled(guesses, attempt.attemptId), wrongAt: guesses.wrongAt.filter((_, place) => place !== index) }
 }
 
-/** The times without one of those that equal `time`. */
-const without = (times: ReadonlyArray<DateTime.Utc>, time: DateTime.Utc | undefined): ReadonlyArray<DateTime.Utc> => {
-  const index = time === undefined ? -1 : times.findIndex((one) => one.epochMilliseconds === time.epochMilliseconds)
-  return index === -1 ? times : times.toSpliced(index, 1)
+const settled = ({ unsettled = [], ...guesses }: Guesses, attemptId: string): Guesses => {
+  const others = unsettled.filter((one) => one.attemptId !== attemptId)
+  return others.length === 0 ? guesses : { ...guesses, unsettled: others }
 }
+
+/**
+ * Whether it is known what came of an attempt. One that is forgotten for ten younger ones counts as settled: it was wrong.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const isSettled = ({ unsettled = [] }: Guesses, attemptId: string): boolean =>
+  !unsettled.some((one) => one.attemptId === attemptId)

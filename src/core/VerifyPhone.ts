@@ -6,6 +6,7 @@
  * provider checks the code, the guess is counted first, and the provider is asked between two commits.
  */
 import * as Context from "effect/Context"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -18,7 +19,6 @@ import type { Access } from "./Access.ts"
 import type { Actor } from "./Actor.ts"
 import { CodeGenerator } from "./CodeGenerator.ts"
 import { type CodeBinding, CodeVault } from "./CodeVault.ts"
-import type { Decision } from "./Decision.ts"
 import {
   type InvalidArgument,
   InvalidCode,
@@ -30,6 +30,7 @@ import {
   type VerificationOff
 } from "./Errors.ts"
 import {
+  type Attempt,
   codesToCompare,
   codeToAskAbout,
   deadCode,
@@ -45,7 +46,7 @@ import * as Limits from "./Limits.ts"
 import type { CodeRecord } from "./PendingCode.ts"
 import type { PhoneNumber } from "./PhoneNumber.ts"
 import type { UserId } from "./UserId.ts"
-import type { UserPhone } from "./UserPhone.ts"
+import { isSettled, type UserPhone } from "./UserPhone.ts"
 import type { Details, UserStore } from "./UserStore.ts"
 import { type CheckOutcome, VerificationProvider } from "./VerificationProvider.ts"
 
@@ -98,6 +99,7 @@ const make = Effect.gen(function*() {
   const vault = yield* CodeVault
   const limits = yield* PhoneCommand.limitsInForce
   const provider = yield* VerificationProvider
+  const random = yield* SecureRandom.SecureRandom
 
   /** Whether the guess is one of the codes, each of which is compared, whatever the others come to. */
   const isRight = Effect.fnUntraced(function*(
@@ -118,61 +120,60 @@ const make = Effect.gen(function*() {
     user: UserPhone,
     fingerprint: string | undefined,
     now: DateTime.Utc,
-    begin: (attempt: Attempt) => void
+    begin: (attempt: AskedAttempt) => void
   ) {
     const { code, number, verificationId } = yield* Effect.fromResult(codeToAskAbout(user, fingerprint, limits, now))
     const { codeId, providerId } = code
     if (provider?.id !== providerId) {
       return yield* refuseUncounted("the provider that made it is not set up here", providerId)
     }
-    const decision = decideAttempt(user, code, { limits, now })
-    const made: Attempt = { provider, codeId, verificationId, number, decision }
+    const attemptId = yield* random.uuidV4()
+    const decision = decideAttempt(user, { attemptId, code }, { limits, now })
+    const { charges } = decision
+    const made: AskedAttempt = { attemptId, codeId, charges, provider, verificationId, number, proves: code.number }
     begin(made)
     yield* phone.commit({ ...decision, messages: [] })
     return made
   })
 
   /** What came of an attempt, also when it is told again since nobody knows whether the first time was recorded. */
-  const settleAttempt = Effect.fnUntraced(function*(
-    user: UserPhone,
-    { codeId, decision: attempted }: Attempt,
-    outcome: CheckOutcome
-  ) {
+  const settleAttempt = Effect.fnUntraced(function*(user: UserPhone, attempted: AskedAttempt, outcome: CheckOutcome) {
     const now = yield* DateTime.now
-    const recorded = isSettled(user, attempted)
+    const recorded = isSettled(user.guesses, attempted.attemptId)
     if (recorded && outcome === "right" && isProvenBy(user, attempted)) {
       const { changeDate, resourceOwner, sequence } = user
       return { details: { sequence, changeDate: changeDate!, resourceOwner } }
     }
     if (outcome === "spent" || outcome === "expired") {
       // The provider has not looked at the guess, and looks at no more of them.
-      if (!recorded) yield* phone.append(decideUnanswered(user, attempted, { codeId, dead: outcome }, now))
+      if (!recorded) yield* phone.append(decideUnanswered(user, attempted, outcome, now))
       return yield* deadCode(outcome)
     }
     const right = outcome === "right"
-    const decision = decideOutcome(user, attempted, { codeId, right }, now)
+    const decision = decideOutcome(user, attempted, right, now)
     if (Result.isFailure(decision)) {
       // The code is not pending any more, so the guess proves nothing; a wrong one still was a look.
-      if (right && !recorded) yield* phone.append(decideUnanswered(user, attempted, { codeId }, now))
+      if (right && !recorded) yield* phone.append(decideUnanswered(user, attempted, undefined, now))
       return yield* decision.failure
     }
+    if (recorded && !right) return yield* wrongGuess(user, limits, now)
     const details = yield* phone.append(decision.success)
     return right ? { details } : yield* wrongGuess(decision.success.after, limits, now)
   })
 
   /** What was counted for nothing. Where that cannot be recorded, it stays counted. */
-  const takeBack = (userId: UserId, { codeId, decision }: Attempt) =>
+  const takeBack = (userId: UserId, attempted: AskedAttempt) =>
     phone.onUser(userId, "SelfOrWriter", ({ user }) =>
-      isSettled(user, decision)
+      isSettled(user.guesses, attempted.attemptId)
         ? Effect.void
-        : Effect.flatMap(DateTime.now, (now) => phone.append(decideUnanswered(user, decision, { codeId }, now)))).pipe(
+        : Effect.flatMap(DateTime.now, (now) => phone.append(decideUnanswered(user, attempted, undefined, now)))).pipe(
         insisting,
         Effect.ignore
       )
 
   // A provider says once that a guess is right: neither a caller who has gone by then nor a store that fails for a moment
   // may make that be lost.
-  const ask = (userId: UserId, guess: Redacted.Redacted, attempted: Attempt) =>
+  const ask = (userId: UserId, guess: Redacted.Redacted, attempted: AskedAttempt) =>
     Effect.uninterruptible(Effect.suspend(() => {
       const { number: recipient, provider, verificationId } = attempted
       // In a fiber of its own, what bounds it in time can still interrupt it.
@@ -207,7 +208,7 @@ const make = Effect.gen(function*() {
       const userId = yield* RequestShape.checkUserId("VerifyPhoneRequest", id)
       const guess = yield* RequestShape.checkCode("VerifyPhoneRequest", verificationCode, generator.read)
 
-      let attempted: Attempt | undefined
+      let attempted: AskedAttempt | undefined
       const look = Effect.fnUntraced(function*(user: UserPhone) {
         const now = yield* DateTime.now
         const fingerprint = user.phone && (yield* vault.fingerprint("number", [Redacted.value(user.phone.number)]))
@@ -242,21 +243,17 @@ const isUnknown = (exit: Exit.Exit<unknown, { readonly _tag: string }>): boolean
     onFailure: (cause) => cause.reasons.some((reason) => reason._tag === "Fail" && reason.error._tag === "Unavailable")
   })
 
-/** Whether the log knows already what came of an attempt: then it counts no longer among the wrong guesses. */
-const isSettled = ({ guesses }: UserPhone, { events: [{ at }] }: Decision): boolean =>
-  !guesses.wrongAt.some((time) => DateTime.Equivalence(time, at))
-
 /** Whether the number stands verified that the attempt was about. */
-const isProvenBy = ({ pending, phone, proven }: UserPhone, { after: { pending: asked } }: Decision): boolean =>
-  phone?.verified === true && pending === undefined && asked?._tag === "ProviderCode" && proven === asked.number
+const isProvenBy = ({ pending, phone, proven }: UserPhone, { proves }: AskedAttempt): boolean =>
+  phone?.verified === true && pending === undefined && proven === proves
 
-/** A guess that has been counted, and that a provider is asked about next. */
-interface Attempt {
+/** A guess that has been counted, and what a provider is asked about it. */
+interface AskedAttempt extends Attempt {
   readonly provider: VerificationProvider
-  readonly codeId: string
   readonly verificationId: string
   readonly number: PhoneNumber
-  readonly decision: Decision
+  /** The fingerprint of the number. */
+  readonly proves: string
 }
 
 /**
@@ -266,7 +263,7 @@ interface Attempt {
 export const layer: Layer.Layer<
   VerifyPhone,
   Limits.LimitsRefused,
-  Access | UserStore | CodeGenerator | CodeVault
+  Access | UserStore | CodeGenerator | CodeVault | SecureRandom.SecureRandom
 > = Layer.effect(VerifyPhone, make).pipe(Layer.provide(PhoneCommand.layer))
 
 const refuseUncounted = (why: string, id: string) =>

@@ -473,7 +473,7 @@ describe("a code that a provider makes", () => {
   const refused = (user: UserPhone, now: DateTime.Utc, line?: string): object =>
     Result.match(ask(user, now, line), { onSuccess: () => ({}), onFailure: (error) => ({ ...error }) })
   const invalid = (reason: string) => ({ _tag: "InvalidCode", reason, guessesLeft: 0 })
-  const attempted: PhoneChange = { type: "user.human.phone.verification.attempted", codeId: "p" }
+  const attempted: PhoneChange = { type: "user.human.phone.verification.attempted", codeId: "p", attemptId: "a" }
 
   it("is pending without the provider's id, and is charged and waited for like one of ours", () => {
     const decision = set(registered, { proof: made }, at(0), { limits })
@@ -513,9 +513,9 @@ describe("a code that a provider makes", () => {
 
   it("counts an attempt for the user and for the number before the provider is asked", () => {
     const { code: asked } = Result.getOrThrow(ask(waiting, at(5)))
-    const { after, charges, events } = decideAttempt(waiting, asked, { limits, now: at(5) })
+    const { after, charges, events } = decideAttempt(waiting, { attemptId: "a", code: asked }, { limits, now: at(5) })
     assertSame(events.map(({ change }) => change), [attempted])
-    assertSame(after.guesses, { wrongInARow: 1, wrongAt: [at(5)] })
+    assertSame(after.guesses, { wrongInARow: 1, wrongAt: [at(5)], unsettled: [{ attemptId: "a", at: at(5) }] })
     assertSame(charges, [{
       counter: `wrong-guesses/number/${fingerprint("1")}`,
       reason: "WRONG_GUESSES_PER_NUMBER",
@@ -527,26 +527,26 @@ describe("a code that a provider makes", () => {
   it("verifies the number by a right answer about the code that is still pending, and by no other", () => {
     const user = fold(waiting, [attempted], at(5))
     const { code } = Result.getOrThrow(ask(waiting, at(5)))
-    const attempt = decideAttempt(waiting, code, { limits, now: at(5) })
-    const outcome = { codeId: "p", right: true }
-    const { after, charges, events } = Result.getOrThrow(decideOutcome(user, attempt, outcome, at(6)))
-    assertSame(events.map(({ change }) => change), [{ ...verified, attemptedAt: at(5) }])
+    const decided = decideAttempt(waiting, { attemptId: "a", code }, { limits, now: at(5) })
+    const attempt = { attemptId: "a", codeId: "p", charges: decided.charges }
+    const { after, charges, events } = Result.getOrThrow(decideOutcome(user, attempt, true, at(6)))
+    assertSame(events.map(({ change }) => change), [{ ...verified, attemptId: "a" }])
     assertSame(after.phone, { number: number("1"), verified: true })
     assertSame(after.guesses, { wrongInARow: 0, wrongAt: [] })
     assertSame(charges, attempt.charges.map((charge) => ({ ...charge, instead: "refund" })))
     assert.lengthOf(charges, 1)
 
-    const wrong = Result.getOrThrow(decideOutcome(user, attempt, { ...outcome, right: false }, at(6)))
+    const wrong = Result.getOrThrow(decideOutcome(user, attempt, false, at(6)))
     assertSame(wrong.events.map(({ change }) => change), [
-      { type: "user.human.phone.verification.failed", codeId: "p", attempted: true }
+      { type: "user.human.phone.verification.failed", codeId: "p", attemptId: "a" }
     ])
-    assertSame(wrong.after.guesses, user.guesses)
+    assertSame(wrong.after.guesses, { wrongInARow: 1, wrongAt: [at(5)] })
     assertSame(wrong.charges, [])
 
     const replaced = fold(user, [changed("2")])
     const resent = Result.getOrThrow(resend(user, at(40), { ...made, codeId: "q" })).after
     for (const other of [replaced, resent, fold(user, [removed]), fold(registered, [changed("1"), added("p")])]) {
-      const result = decideOutcome(other, attempt, outcome, at(41))
+      const result = decideOutcome(other, attempt, true, at(41))
       assertSame(Result.isFailure(result) ? { ...result.failure } : result, invalid("NO_CODE"))
     }
   })

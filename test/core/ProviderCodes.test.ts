@@ -98,13 +98,18 @@ const verifyWhere = Effect.fnUntraced(function*(
   userId: string,
   code: string,
   event: string,
-  commit: (committed: Effect.Effect<UserStore.CommitResult, Errors.Unavailable>) => typeof committed
+  commit: (
+    committed: Effect.Effect<UserStore.CommitResult, Errors.Unavailable>,
+    change: UserStore.Commit
+  ) => typeof committed
 ) {
   const store = yield* UserStore.UserStore
   const other = Layer.succeed(UserStore.UserStore, {
     ...store,
     commit: (change) =>
-      change.events[0].change.type === `user.human.phone.${event}` ? commit(store.commit(change)) : store.commit(change)
+      change.events[0].change.type === `user.human.phone.${event}`
+        ? commit(store.commit(change), change)
+        : store.commit(change)
   })
   return yield* verify(userId, code).pipe(Effect.provide(Layer.fresh(Operations.layer).pipe(Layer.provide(other))))
 })
@@ -364,6 +369,45 @@ describe("a code that a provider makes", () => {
       assert.deepStrictEqual(after!.guesses, before!.guesses)
       assert.strictEqual(after!.pending?.wrongGuesses, 3)
       assert.lengthOf((yield* eventsOf(userId)).filter((type) => type === "verification.unanswered"), 2)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("records a wrong guess once, also where nobody knows whether that was committed", () =>
+    Effect.gen(function*() {
+      const userId = yield* waiting
+      assert.strictEqual(yield* lost(userId, "314159", "verification.failed"), "InvalidCode")
+      assert.deepStrictEqual((yield* eventsOf(userId)).slice(-2), ["verification.attempted", "verification.failed"])
+      assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 4)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("takes back no other's guess for one that was not recorded, though they came at the same moment", () =>
+    Effect.gen(function*() {
+      const played = yield* Played
+      const userId = yield* waiting
+      const [asked, answer] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      played.next = Deferred.succeed(asked, undefined).pipe(
+        Effect.andThen(Deferred.await(answer)),
+        Effect.as("wrong" as const)
+      )
+      const sequences: Array<bigint> = []
+      const other = yield* Effect.forkChild(Effect.flip(
+        verifyWhere(userId, "314159", "verification.attempted", (committed, { events: [{ sequence }] }) => {
+          sequences.push(sequence)
+          return committed
+        })
+      ))
+      const unrecorded = yield* failure(
+        verifyWhere(userId, right, "verification.attempted", (_committed, { events: [{ sequence }] }) => {
+          sequences.push(sequence)
+          return Effect.andThen(Deferred.await(asked), down)
+        })
+      )
+      assert.deepStrictEqual(sequences, [4n, 4n])
+      assert.strictEqual(unrecorded, "Unavailable")
+      assert.strictEqual((yield* get(userId)).pendingCode?.guessesLeft, 4)
+      assert.notInclude(yield* eventsOf(userId), "verification.unanswered")
+      yield* Deferred.succeed(answer, undefined)
+      assert.strictEqual((yield* Fiber.join(other))._tag, "InvalidCode")
+      assert.strictEqual((yield* guessesOf(userId)).wrongInARow, 1)
     }).pipe(Effect.provide(layers)))
 
   it.effect("proves the number although the store fails for a moment once the provider has said so", () =>

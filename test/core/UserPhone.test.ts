@@ -1,8 +1,8 @@
 /** The aggregate, without any layer: what an event does. */
 import { assert, describe, it } from "@effect/vitest"
-import { type DateTime, Effect, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import type { PendingCode } from "../../src/core/PendingCode.ts"
-import { evolve, PhoneChange } from "../../src/core/UserPhone.ts"
+import { evolve, isSettled, nextEvent, PhoneChange } from "../../src/core/UserPhone.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
 import {
   added,
@@ -89,7 +89,11 @@ describe("evolve of a code that a provider makes and checks", () => {
   }
   const waiting = fold(registered, [changed("1"), { type: "user.human.phone.code.added", pending }])
   const sent = { type: "user.human.phone.code.sent", codeId: "p", messageId: "m", verificationId: "v" } as const
-  const attempted: PhoneChange = { type: "user.human.phone.verification.attempted", codeId: "p" }
+  const attempted = (attemptId: string): PhoneChange => ({
+    type: "user.human.phone.verification.attempted",
+    codeId: "p",
+    attemptId
+  })
 
   it("learns the provider's id when the code is sent, of that code only", () => {
     assertSame(fold(waiting, [sent]).pending, { ...pending, verificationId: "v" })
@@ -99,41 +103,67 @@ describe("evolve of a code that a provider makes and checks", () => {
   })
 
   it("counts a guess when it is attempted, and not again when it has failed", () => {
-    const after = fold(waiting, [attempted], at(10))
+    const after = fold(waiting, [attempted("a")], at(10))
     assert.strictEqual(after.pending?.wrongGuesses, 1)
-    assertSame(after.guesses, { wrongInARow: 1, wrongAt: [at(10)] })
-    const failed = fold(after, [{ type: "user.human.phone.verification.failed", codeId: "p", attempted: true }])
-    assertSame(failed.guesses, after.guesses)
+    assertSame(after.guesses, { wrongInARow: 1, wrongAt: [at(10)], unsettled: [{ attemptId: "a", at: at(10) }] })
+    assert.isFalse(isSettled(after.guesses, "a"))
+    const failed = fold(after, [{ type: "user.human.phone.verification.failed", codeId: "p", attemptId: "a" }])
+    assertSame(failed.guesses, { wrongInARow: 1, wrongAt: [at(10)] })
+    assert.isTrue(isSettled(failed.guesses, "a"))
     assert.strictEqual(failed.pending?.wrongGuesses, 1)
   })
 
   it("counts the attempt no longer that was right, and every other still", () => {
-    const after = fold(waiting, [attempted, attempted, attempted], at(10))
-    const right = (attemptedAt: DateTime.Utc): PhoneChange => ({
+    const after = fold(waiting, [attempted("a"), attempted("b"), attempted("c")], at(10))
+    const unsettled = [{ attemptId: "c", at: at(12) }, { attemptId: "b", at: at(11) }, { attemptId: "a", at: at(10) }]
+    const right = (attemptId: string): PhoneChange => ({
       type: "user.human.phone.verified",
       proven: fingerprint("1"),
       vouched: false,
-      attemptedAt
+      attemptId
     })
-    assertSame(fold(after, [right(at(11))]).guesses, { wrongInARow: 0, wrongAt: [at(12), at(10)] })
-    assertSame(fold(after, [right(at(99))]).guesses.wrongAt, [at(12), at(11), at(10)])
-    assertSame(fold(after, [verified]).guesses.wrongAt, [at(12), at(11), at(10)])
+    assertSame(fold(after, [right("b")]).guesses, {
+      wrongInARow: 0,
+      wrongAt: [at(12), at(10)],
+      unsettled: unsettled.filter(({ attemptId }) => attemptId !== "b")
+    })
+    const all = { wrongInARow: 0, wrongAt: [at(12), at(11), at(10)], unsettled }
+    assertSame(fold(after, [right("d")]).guesses, all)
+    assertSame(fold(after, [verified]).guesses, all)
   })
 
-  it("counts the attempt no longer that was not answered, on its code and of the user", () => {
-    const after = fold(waiting, [attempted, attempted], at(10))
+  it("counts the attempt no longer that was not answered, once, on its code and of the user", () => {
+    const after = fold(waiting, [attempted("a"), attempted("b")], at(10))
+    const unsettled = [{ attemptId: "b", at: at(11) }]
     const unanswered = (codeId: string): PhoneChange => ({
       type: "user.human.phone.verification.unanswered",
       codeId,
-      attemptedAt: at(10)
+      attemptId: "a"
     })
     const taken = fold(after, [unanswered("p")])
-    assertSame(taken.guesses, { wrongInARow: 1, wrongAt: [at(11)] })
+    assertSame(taken.guesses, { wrongInARow: 1, wrongAt: [at(11)], unsettled })
     assert.strictEqual(taken.pending?.wrongGuesses, 1)
+    const again = fold(taken, [unanswered("p")])
+    assertSame([again.guesses, again.pending], [taken.guesses, taken.pending])
     // The code may be another by then, and the row may have ended.
     assert.strictEqual(fold(after, [unanswered("another")]).pending?.wrongGuesses, 2)
     const unlocked: PhoneChange = { type: "user.human.phone.verification.unlocked" }
-    assertSame(fold(after, [unlocked, unanswered("p")]).guesses, { wrongInARow: 0, wrongAt: [at(11)] })
+    assertSame(fold(after, [unlocked, unanswered("p")]).guesses, { wrongInARow: 0, wrongAt: [at(11)], unsettled })
+  })
+
+  it("tells attempts apart that were recorded in the same millisecond", () => {
+    const frozen = ["a", "b"].reduce((user, id) => evolve(user, nextEvent(user, attempted(id), at(10))), waiting)
+    const taken = fold(frozen, [{ type: "user.human.phone.verification.unanswered", codeId: "p", attemptId: "b" }])
+    assertSame(taken.guesses, { wrongInARow: 1, wrongAt: [at(10)], unsettled: [{ attemptId: "a", at: at(10) }] })
+    assert.deepStrictEqual(["a", "b"].map((id) => isSettled(taken.guesses, id)), [false, true])
+  })
+
+  it("forgets all but the youngest ten attempts whose outcome nobody told, which stay counted", () => {
+    const ids = Array.from({ length: 12 }, (_, index) => `attempt ${index}`)
+    const { guesses } = fold(waiting, ids.map(attempted), at(10))
+    assert.deepStrictEqual(guesses.unsettled?.map(({ attemptId }) => attemptId), ids.slice(2).toReversed())
+    assert.lengthOf(guesses.wrongAt, 12)
+    assert.isTrue(isSettled(guesses, ids[1]!))
   })
 
   it("keeps the state of what becomes of a message out of it", () => {
