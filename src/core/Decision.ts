@@ -79,7 +79,7 @@ export interface Situation {
 }
 
 /**
- * The command behind SetPhone: the number, and the code that will prove it unless the host vouches for the number.
+ * The command behind SetPhone: the number, and the code that will prove it.
  *
  * @category models
  * @since 0.1.0
@@ -87,7 +87,8 @@ export interface Situation {
 export interface SetPhoneCommand {
   readonly number: PhoneNumber
   readonly fingerprint: string
-  readonly proof: "Vouched" | NewCode
+  /** Undefined where the host vouches for the number. */
+  readonly code: NewCode | undefined
 }
 
 /**
@@ -99,7 +100,7 @@ export interface SetPhoneCommand {
  */
 export const decideSetPhone = (
   user: UserPhone,
-  { fingerprint, number, proof }: SetPhoneCommand,
+  { code, fingerprint, number }: SetPhoneCommand,
   situation: Situation
 ): Result.Result<Decision, VerificationOff | PhoneNotChanged | TooManyRequests> => {
   if (isClosed(user, situation)) return Result.fail(new VerificationOff())
@@ -107,12 +108,12 @@ export const decideSetPhone = (
     return Result.fail(new PhoneNotChanged())
   }
   const changed: PhoneChange = { type: "user.human.phone.changed", number }
-  if (proof === "Vouched") {
+  if (code === undefined) {
     const verified: PhoneChange = { type: "user.human.phone.verified", proven: fingerprint, vouched: true }
     return Result.succeed(noticed(record(user, [changed, verified], situation.now), "replaced", situation))
   }
   return Result.map(
-    addCode(user, { changed, code: proof, recipient: number, resends: 0 }, situation),
+    addCode(user, { changed, code, recipient: number, resends: 0 }, situation),
     (decision) => noticed(decision, "replaced", situation)
   )
 }

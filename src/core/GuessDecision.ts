@@ -171,7 +171,18 @@ export const decideUnanswered = (
 })
 
 /**
- * What is answered to a guess at a code that its provider looks at no more.
+ * What is answered to a wrong guess, given the user after it was counted.
+ *
+ * @category decisions
+ * @since 0.1.0
+ */
+export const wrongGuess = ({ guesses, pending }: UserPhone, limits: Limits.Limits, now: DateTime.Utc): InvalidCode => {
+  const guessesLeft = Limits.guessesLeft(limits, pending?.wrongGuesses ?? 0, guesses, now)
+  return new InvalidCode({ reason: "CODE_WRONG", ...(guessesLeft === undefined ? {} : { guessesLeft }) })
+}
+
+/**
+ * What is answered to a guess at a code that nobody looks at any more, here or at its provider.
  *
  * @category decisions
  * @since 0.1.0

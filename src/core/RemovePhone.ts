@@ -60,7 +60,7 @@ export class RemovePhone extends Context.Service<RemovePhone, {
 }>()("effect-user-phone/core/RemovePhone") {}
 
 const make = Effect.gen(function*() {
-  const phone = yield* PhoneCommand.PhoneCommand
+  const commands = yield* PhoneCommand.PhoneCommand
   const limits = yield* PhoneCommand.limitsInForce
   const notices = yield* Notices
   const { enclose } = yield* OneTimeCode.makeEnvelope
@@ -68,14 +68,14 @@ const make = Effect.gen(function*() {
   const remove = Effect.fnUntraced(function*({ user }: PhoneCommand.Target) {
     const now = yield* DateTime.now
     const decision = yield* Effect.fromResult(decideRemove(user, { limits, notices, now }))
-    return { details: yield* phone.append(decision, yield* enclose(decision, undefined, now)) }
+    return { details: yield* commands.append(decision, yield* enclose(decision, undefined, now)) }
   })
 
   return RemovePhone.of({
     removePhone: Effect.fnUntraced(function*({ userId: id }) {
       const userId = yield* RequestShape.checkUserId("RemovePhoneRequest", id)
 
-      return yield* phone.onUser(userId, "SelfOrWriter", remove)
+      return yield* commands.onUser(userId, "SelfOrWriter", remove)
     }, inSpan("RemovePhone.removePhone"))
   })
 })

@@ -9,12 +9,11 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { Access } from "./Access.ts"
 import type { Actor } from "./Actor.ts"
 import type { CodeGenerator } from "./CodeGenerator.ts"
-import { CodeVault } from "./CodeVault.ts"
+import type { CodeVault } from "./CodeVault.ts"
 import { decideResend } from "./Decision.ts"
 import type {
   CodeNotReturnable,
@@ -30,12 +29,11 @@ import type {
   VerificationOff
 } from "./Errors.ts"
 import * as CodeCommand from "./internal/CodeCommand.ts"
+import * as Numbers from "./internal/Numbers.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
 import { inSpan } from "./internal/Span.ts"
 import type { LimitsRefused } from "./Limits.ts"
-import * as PhoneNumber from "./PhoneNumber.ts"
-import { find, TestNumbers } from "./TestNumbers.ts"
 import type { UserStore } from "./UserStore.ts"
 import { type CodeAnswer, sendCode, type Verification } from "./Verification.ts"
 
@@ -99,40 +97,34 @@ export const Grace = Context.Reference<Duration.Duration>("effect-user-phone/cor
 })
 
 const make = Effect.gen(function*() {
-  const phone = yield* PhoneCommand.PhoneCommand
+  const commands = yield* PhoneCommand.PhoneCommand
   const codes = yield* CodeCommand.make
-  const vault = yield* CodeVault
-  const policy = yield* PhoneNumber.PhonePolicy
+  const numbers = yield* Numbers.make
   const grace = yield* Grace
-  const testNumbers = yield* TestNumbers
 
   const resend = Effect.fnUntraced(function*(
     target: PhoneCommand.Target,
     verification: Verification,
     idempotencyKey: string | undefined
   ) {
+    const now = yield* DateTime.now
     const number = target.user.phone?.number
-    return yield* codes.run(target, yield* DateTime.now, {
+    return yield* codes.run(target, now, {
       operation: "ResendPhoneCode",
       idempotencyKey,
       verification,
       parameters: [],
-      proves: number && { number, fingerprint: yield* vault.fingerprint("number", [Redacted.value(number)]) },
+      proves: number && { number, fingerprint: yield* numbers.fingerprint(number) },
       // The policy may have been narrowed since the number was set.
       decide: (code, situation) =>
-        Result.flatMap(decideResend(target.user, { code, grace }, situation), (decision) =>
-          Result.map(
-            Result.all(
-              decision.messages.map(({ recipient }) =>
-                PhoneNumber.parse(
-                  recipient,
-                  policy,
-                  (number) => find(testNumbers, number, situation.now) !== undefined
-                )
-              )
-            ),
-            () => decision
-          ))
+        Result.flatMap(
+          decideResend(target.user, { code, grace }, situation),
+          (decision) =>
+            Result.map(
+              Result.all(decision.messages.map(({ recipient }) => numbers.read(recipient, now))),
+              () => decision
+            )
+        )
     })
   })
 
@@ -146,7 +138,7 @@ const make = Effect.gen(function*() {
       yield* RequestShape.checkVerification("ResendPhoneCodeRequest", verification, ["SendCode", "ReturnCode"])
       yield* RequestShape.checkIdempotencyKey("ResendPhoneCodeRequest", idempotencyKey)
 
-      return yield* phone.onUser(
+      return yield* commands.onUser(
         userId,
         verification._tag === "SendCode" ? "SelfOrWriter" : "Writer",
         (target) => resend(target, verification, idempotencyKey)

@@ -15,7 +15,7 @@ import * as Redacted from "effect/Redacted"
 import type { Access } from "./Access.ts"
 import type { Actor } from "./Actor.ts"
 import type { CodeGenerator } from "./CodeGenerator.ts"
-import { CodeVault } from "./CodeVault.ts"
+import type { CodeVault } from "./CodeVault.ts"
 import { decideSetPhone } from "./Decision.ts"
 import type {
   CodeNotReturnable,
@@ -31,12 +31,11 @@ import type {
   VerificationOff
 } from "./Errors.ts"
 import * as CodeCommand from "./internal/CodeCommand.ts"
+import * as Numbers from "./internal/Numbers.ts"
 import * as PhoneCommand from "./internal/PhoneCommand.ts"
 import * as RequestShape from "./internal/RequestShape.ts"
 import { inSpan } from "./internal/Span.ts"
 import type { LimitsRefused } from "./Limits.ts"
-import * as PhoneNumber from "./PhoneNumber.ts"
-import { find, TestNumbers } from "./TestNumbers.ts"
 import type { UserStore } from "./UserStore.ts"
 import { type CodeAnswer, sendCode, type Verification } from "./Verification.ts"
 
@@ -92,11 +91,9 @@ export class SetPhone extends Context.Service<SetPhone, {
 }>()("effect-user-phone/core/SetPhone") {}
 
 const make = Effect.gen(function*() {
-  const phone = yield* PhoneCommand.PhoneCommand
+  const commands = yield* PhoneCommand.PhoneCommand
   const codes = yield* CodeCommand.make
-  const vault = yield* CodeVault
-  const policy = yield* PhoneNumber.PhonePolicy
-  const testNumbers = yield* TestNumbers
+  const numbers = yield* Numbers.make
 
   const change = Effect.fnUntraced(function*(
     target: PhoneCommand.Target,
@@ -105,17 +102,15 @@ const make = Effect.gen(function*() {
     idempotencyKey: string | undefined
   ) {
     const now = yield* DateTime.now
-    const isListed = (number: PhoneNumber.PhoneNumber) => find(testNumbers, number, now) !== undefined
-    const number = yield* Effect.fromResult(PhoneNumber.parse(written, policy, isListed))
-    const fingerprint = yield* vault.fingerprint("number", [Redacted.value(number)])
+    const number = yield* Effect.fromResult(numbers.read(written, now))
+    const proves = { number, fingerprint: yield* numbers.fingerprint(number) }
     return yield* codes.run(target, now, {
       operation: "SetPhone",
       idempotencyKey,
       verification,
       parameters: [Redacted.value(number)],
-      proves: { number, fingerprint },
-      decide: (code, situation) =>
-        decideSetPhone(target.user, { number, fingerprint, proof: code ?? "Vouched" }, situation)
+      proves,
+      decide: (code, situation) => decideSetPhone(target.user, { ...proves, code }, situation)
     })
   })
 
@@ -135,7 +130,7 @@ const make = Effect.gen(function*() {
       ])
       yield* RequestShape.checkIdempotencyKey("SetPhoneRequest", idempotencyKey)
 
-      return yield* phone.onUser(
+      return yield* commands.onUser(
         userId,
         verification._tag === "SendCode" ? "SelfOrWriter" : "Writer",
         (target) => change(target, written, verification, idempotencyKey)

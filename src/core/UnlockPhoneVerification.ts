@@ -56,18 +56,18 @@ export class UnlockPhoneVerification extends Context.Service<UnlockPhoneVerifica
 }>()("effect-user-phone/core/UnlockPhoneVerification") {}
 
 const make = Effect.gen(function*() {
-  const phone = yield* PhoneCommand.PhoneCommand
+  const commands = yield* PhoneCommand.PhoneCommand
 
   const unlock = Effect.fnUntraced(function*({ user }: PhoneCommand.Target) {
     const decision = decideUnlock(user, yield* DateTime.now)
-    return { details: yield* phone.append(decision) }
+    return { details: yield* commands.append(decision) }
   })
 
   return UnlockPhoneVerification.of({
     unlockPhoneVerification: Effect.fnUntraced(function*({ userId: id }) {
       const userId = yield* RequestShape.checkUserId("UnlockPhoneVerificationRequest", id)
 
-      return yield* phone.onUser(userId, "OtherWriter", unlock)
+      return yield* commands.onUser(userId, "OtherWriter", unlock)
     }, inSpan("UnlockPhoneVerification.unlockPhoneVerification"))
   })
 })

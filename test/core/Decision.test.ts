@@ -50,14 +50,14 @@ const command = { number: number("1"), fingerprint: fingerprint("1") }
 
 const set = (
   user: UserPhone,
-  changes: Partial<SetPhoneCommand> & Pick<SetPhoneCommand, "proof">,
+  changes: Partial<SetPhoneCommand> & Pick<SetPhoneCommand, "code">,
   now = at(0),
   more: Partial<Situation> = {}
 ) => Result.getOrThrow(decideSetPhone(user, { ...command, ...changes }, situation(now, more)))
 
 describe("decideSetPhone", () => {
   it("sets the number unverified, adds the code and calls for one message to the new number", () => {
-    const decision = set(registered, { proof: code("c", at(0)) })
+    const decision = set(registered, { code: code("c", at(0)) })
     assertSame(decision, {
       before: registered,
       events: [
@@ -91,7 +91,7 @@ describe("decideSetPhone", () => {
   })
 
   it("sends nothing when the code is returned", () => {
-    const decision = set(registered, { proof: returned("c", at(0)) })
+    const decision = set(registered, { code: returned("c", at(0)) })
     assertSame(decision.messages, [])
     const { change } = decision.events[1]!
     assert.isTrue(
@@ -101,7 +101,7 @@ describe("decideSetPhone", () => {
   })
 
   it("verifies at once, without a code, when the host vouches for the number", () => {
-    const decision = set(registered, { proof: "Vouched" })
+    const decision = set(registered, { code: undefined })
     assertSame(decision.events.map(({ change }) => change.type), [
       "user.human.phone.changed",
       "user.human.phone.verified"
@@ -111,12 +111,12 @@ describe("decideSetPhone", () => {
     assertSame(decision.messages, [])
   })
 
-  it("refuses the number that the user has, verified or not, whatever the proof", () => {
-    const proofs = ["Vouched", code("c", at(1)), returned("c", at(1))] as const
+  it("refuses the number that the user has, verified or not, whatever proves it", () => {
+    const proofs = [undefined, code("c", at(1)), returned("c", at(1))]
     for (const verified of [true, false]) {
       const user = { ...registered, phone: { number: number("1"), verified } }
       for (const proof of proofs) {
-        const result = decideSetPhone(user, { ...command, proof }, situation(at(1)))
+        const result = decideSetPhone(user, { ...command, code: proof }, situation(at(1)))
         assert.strictEqual(Result.isFailure(result) && result.failure._tag, "PhoneNotChanged")
       }
     }
@@ -124,7 +124,7 @@ describe("decideSetPhone", () => {
 
   it("replaces a verified number and takes the pending code of the old one with it", () => {
     const before = fold(registered, [changed("1"), vouched, added("old")])
-    const { after } = set(before, { number: number("2"), proof: "Vouched" }, at(9))
+    const { after } = set(before, { number: number("2"), code: undefined }, at(9))
     assertSame(after.phone, { number: number("2"), verified: true })
     assert.strictEqual(after.pending, undefined)
     assert.strictEqual(after.sequence, 5n)
@@ -132,13 +132,13 @@ describe("decideSetPhone", () => {
 
   it("never dates a change before the one before it, whatever the clock says", () => {
     const before = { ...registered, sequence: 4n, changeDate: at(100) }
-    const decision = set(before, { proof: "Vouched" }, at(50))
+    const decision = set(before, { code: undefined }, at(50))
     assertSame(decision.events.map((event) => event.at), [at(100), at(100)])
     assertSame(decision.after.changeDate, at(100))
   })
 
   it("answers the state that its events fold to", () => {
-    const { after, before, events } = set(registered, { proof: code("c", at(3)) }, at(3))
+    const { after, before, events } = set(registered, { code: code("c", at(3)) }, at(3))
     assertSame(events.reduce(evolve, before), after)
   })
 })
@@ -152,7 +152,7 @@ describe("sending a code", () => {
   const sentTo2 = (user: UserPhone, now: DateTime.Utc, more: Partial<Situation> = {}) =>
     decideSetPhone(
       user,
-      { number: number("2"), fingerprint: fingerprint("2"), proof: sending(now, "2") },
+      { number: number("2"), fingerprint: fingerprint("2"), code: sending(now, "2") },
       situation(now, { limits, ...more })
     )
   const sending = (now: DateTime.Utc, line = "1") => code("new", now, line)
@@ -187,7 +187,7 @@ describe("sending a code", () => {
   it("costs nothing and does not wait when the code is returned", () => {
     const decision = Result.getOrThrow(decideSetPhone(
       waiting(100),
-      { number: number("2"), fingerprint: fingerprint("2"), proof: returned("new", at(1), "2") },
+      { number: number("2"), fingerprint: fingerprint("2"), code: returned("new", at(1), "2") },
       situation(at(1), { limits })
     ))
     assertSame(decision.charges, [])
@@ -200,7 +200,7 @@ describe("sending a code", () => {
     const charged = (line: string) =>
       Result.getOrThrow(decideSetPhone(
         holder,
-        { number: number(line), fingerprint: fingerprint(line), proof: sending(at(9), line) },
+        { number: number(line), fingerprint: fingerprint(line), code: sending(at(9), line) },
         situation(at(9), { limits })
       )).charges[0]?.counter
     assert.strictEqual(charged("1"), `codes/holders-of-number/${fingerprint("1")}`)
@@ -415,12 +415,12 @@ describe("notices", () => {
   const second = { number: number("2"), fingerprint: fingerprint("2") }
 
   it("go to a verified number that is replaced, beside the code for the new one, or alone", () => {
-    const sent = set(holder, { ...second, proof: code("c", at(9), "2") }, at(9), told)
+    const sent = set(holder, { ...second, code: code("c", at(9), "2") }, at(9), told)
     assert.deepStrictEqual(sent.messages.map(({ kind }) => kind), ["code", "notice"])
     assertSame(sent.messages[1], notice("replaced", at(9)))
     assertSame(sent.charges, [cost(at(9))])
-    for (const proof of ["Vouched", returned("c", at(9), "2")] as const) {
-      const { charges, messages } = set(holder, { ...second, proof }, at(9), told)
+    for (const proof of [undefined, returned("c", at(9), "2")]) {
+      const { charges, messages } = set(holder, { ...second, code: proof }, at(9), told)
       assertSame(messages, [notice("replaced", at(9))])
       assertSame(charges, [cost(at(9))])
     }
@@ -439,7 +439,7 @@ describe("notices", () => {
       const [user, more] of [[unproven, told], [again, told], [holder, { ...told, notices: "off" }]] as const
     ) {
       const removal = Result.getOrThrow(decideRemove(user, situation(at(9), more)))
-      const change = set(user, { number: number("3"), fingerprint: fingerprint("3"), proof: "Vouched" }, at(9), more)
+      const change = set(user, { number: number("3"), fingerprint: fingerprint("3"), code: undefined }, at(9), more)
       for (const { charges, messages } of [removal, change]) {
         assertSame(messages, [])
         assertSame(charges, [])
@@ -463,7 +463,7 @@ describe("a code that a provider makes", () => {
     expiresAt: at(600)
   }
   const sent = { type: "user.human.phone.code.sent", codeId: "p", messageId: "m", verificationId: "v" } as const
-  const unsent = set(registered, { proof: made }).after
+  const unsent = set(registered, { code: made }).after
   const waiting = fold(unsent, [sent], at(1))
   const limits = Limits.defaults
   const resend = (user: UserPhone, now: DateTime.Utc, next: NewCode = code("new", now)) =>
@@ -476,7 +476,7 @@ describe("a code that a provider makes", () => {
   const attempted: PhoneChange = { type: "user.human.phone.verification.attempted", codeId: "p", attemptId: "a" }
 
   it("is pending without the provider's id, and is charged and waited for like one of ours", () => {
-    const decision = set(registered, { proof: made }, at(0), { limits })
+    const decision = set(registered, { code: made }, at(0), { limits })
     assertSame(decision.after.pending, { _tag: "ProviderCode", ...made, wrongGuesses: 0 })
     assertSame(decision.messages, [{
       kind: "code",
@@ -557,7 +557,7 @@ describe("a code that a provider makes", () => {
     assert.strictEqual(next({}).pending?.wrongGuesses, 2)
     assert.strictEqual(next({ providerId: "another" }).pending?.wrongGuesses, 0)
     assert.strictEqual(Result.getOrThrow(resend(user, at(40))).after.pending?.wrongGuesses, 0)
-    const { after } = set(user, { number: number("2"), fingerprint: fingerprint("2"), proof: made }, at(40))
+    const { after } = set(user, { number: number("2"), fingerprint: fingerprint("2"), code: made }, at(40))
     assert.strictEqual(after.pending?.wrongGuesses, 0)
   })
 
@@ -603,8 +603,8 @@ describe("verification that is off", () => {
     const now = situation(at(9), { limits, bySelf })
     const other = { number: number("2"), fingerprint: fingerprint("2") }
     return [
-      tagOf(decideSetPhone(user, { ...other, proof: "Vouched" }, now)),
-      tagOf(decideSetPhone(user, { ...other, proof: next }, now)),
+      tagOf(decideSetPhone(user, { ...other, code: undefined }, now)),
+      tagOf(decideSetPhone(user, { ...other, code: next }, now)),
       tagOf(decideResend(user, { code: next, grace: Duration.zero }, now))
     ]
   }

@@ -193,7 +193,7 @@ describe("SetPhone in a race", () => {
       const decision = Decision.decideSetPhone(commit.before, {
         number: Redacted.make(PhoneNumber.E164.make(text(900 + Number(commit.before.sequence)))),
         fingerprint: "fingerprint",
-        proof: "Vouched"
+        code: undefined
       }, { now: yield* DateTime.now, limits: Limits.off, notices: "off", bySelf: false, chance: 0 })
       if (decision._tag === "Failure") return yield* Effect.die(decision.failure)
       yield* store.commit({ ...decision.success, messages: [] })

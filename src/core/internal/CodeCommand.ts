@@ -9,12 +9,11 @@ import type * as Result from "effect/Result"
 import type { Decision, NewCode, Situation } from "../Decision.ts"
 import { CodeNotReturnable } from "../Errors.ts"
 import { Notices } from "../Notices.ts"
-import type { PhoneNumber } from "../PhoneNumber.ts"
-import { find, TestNumbers } from "../TestNumbers.ts"
 import type { Details } from "../UserStore.ts"
 import type { CodeAnswer, Verification } from "../Verification.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
 import * as Idempotency from "./Idempotency.ts"
+import * as Numbers from "./Numbers.ts"
 import * as OneTimeCode from "./OneTimeCode.ts"
 import { limitsInForce, PhoneCommand, type Target } from "./PhoneCommand.ts"
 
@@ -31,15 +30,17 @@ export interface Command<E> {
 }
 
 export const make = Effect.gen(function*() {
-  const phoneCommand = yield* PhoneCommand
+  const commands = yield* PhoneCommand
+  const numbers = yield* Numbers.make
   const codes = yield* OneTimeCode.make
   const idempotent = yield* Idempotency.make
   const limits = yield* limitsInForce
   const notices = yield* Notices
   const provider = yield* VerificationProvider
-  const testNumbers = yield* TestNumbers
-  const isListed = (number: PhoneNumber | undefined, now: DateTime.Utc) =>
-    number !== undefined && find(testNumbers, number, now) !== undefined
+
+  /** A code that a provider makes is not known here; that of a test number is. */
+  const isReturnable = (proves: OneTimeCode.Proves | undefined, now: DateTime.Utc) =>
+    provider === undefined || (proves !== undefined && numbers.listed(proves.number, now) !== undefined)
 
   return {
     /** Runs a command on its target. */
@@ -47,7 +48,7 @@ export const make = Effect.gen(function*() {
       const { bySelf, user: { userId } } = target
       const { decide, idempotencyKey: key, operation, parameters, proves, verification } = command
       const returned = verification._tag === "ReturnCode"
-      if (returned && provider !== undefined && !isListed(proves?.number, now)) return yield* new CodeNotReturnable()
+      if (returned && !isReturnable(proves, now)) return yield* new CodeNotReturnable()
       const asked = [verification._tag, ...parameters]
       const request = yield* idempotent.describe({ operation, userId, key, command: asked, now })
       const earlier = yield* idempotent.recall(request, now)
@@ -59,7 +60,7 @@ export const make = Effect.gen(function*() {
       const situation = { now, limits, notices, bySelf, chance: yield* Random.next }
       const decision = yield* Effect.fromResult(decide(code?.record, situation))
       const messages = yield* codes.enclose(decision, code?.code, now)
-      const { details, replayed } = yield* phoneCommand.commit({ ...decision, messages, idempotency: request })
+      const { details, replayed } = yield* commands.commit({ ...decision, messages, idempotency: request })
       if (replayed !== undefined) return replayOf(yield* idempotent.same(request, replayed))
       const answer: CodeAnswer = { details, replayed: false, ...(returned && { verificationCode: code?.code }) }
       return answer

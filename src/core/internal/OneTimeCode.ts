@@ -12,10 +12,10 @@ import type { Decision, MessageIntent, NewCode } from "../Decision.ts"
 import type { OutboxMessage } from "../Outbox.ts"
 import type { CodeRecord } from "../PendingCode.ts"
 import type { PhoneNumber } from "../PhoneNumber.ts"
-import { find, TestNumbers } from "../TestNumbers.ts"
 import type { UserId } from "../UserId.ts"
 import type { UserPhone } from "../UserPhone.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
+import * as Numbers from "./Numbers.ts"
 
 /** The number that a code proves, and its fingerprint. */
 export interface Proves {
@@ -28,7 +28,7 @@ export const make = Effect.gen(function*() {
   const vault = yield* CodeVault
   const random = yield* SecureRandom.SecureRandom
   const provider = yield* VerificationProvider
-  const testNumbers = yield* TestNumbers
+  const numbers = yield* Numbers.make
   const { enclose } = yield* makeEnvelope
 
   return {
@@ -45,7 +45,7 @@ export const make = Effect.gen(function*() {
       readonly now: DateTime.Utc
     }) {
       const codeId = yield* random.uuidV4()
-      const listed = find(testNumbers, number, now)
+      const listed = numbers.listed(number, now)
       if (provider !== undefined && listed === undefined) {
         const { id: providerId, lifetime } = provider
         const expiresAt = DateTime.addDuration(now, lifetime)

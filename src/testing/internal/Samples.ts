@@ -69,7 +69,7 @@ export const settingNumber = (before: UserPhone, number: PhoneNumber, now: DateT
   const code = codeFor(now)
   const decision = decideSetPhone(
     before,
-    { number, fingerprint: code.number, proof: code },
+    { number, fingerprint: code.number, code },
     { now, limits: Limits.off, notices: "off", bySelf: false, chance: 0 }
   )
   if (decision._tag === "Failure") throw new Error("a sample must change the number")
