@@ -51,7 +51,8 @@ export class OriginRefused extends Schema.TaggedError<OriginRefused>()("OriginRe
 export const allowedMethods: ReadonlyArray<string> = ["GET", "POST", "DELETE"]
 
 /**
- * What clients in browsers send: everybody, those of Connect, of gRPC-Web, and Effect's, which propagates its traces.
+ * What clients in browsers send: everybody, those of ZITADEL, whose organisation is of no account here, of Connect and of gRPC-Web, and
+ * Effect's, which propagates its traces.
  *
  * @category constants
  * @since 0.1.0
@@ -60,6 +61,8 @@ export const allowedHeaders: ReadonlyArray<string> = [
   "authorization",
   "content-type",
   "idempotency-key",
+  "x-requested-with",
+  "x-zitadel-orgid",
   "connect-protocol-version",
   "connect-timeout-ms",
   "grpc-timeout",

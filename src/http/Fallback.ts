@@ -11,6 +11,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { statusResponse } from "./ErrorResponse.ts"
 import * as Status from "./Status.ts"
+import { Trailers } from "./Trailers.ts"
 
 /**
  * Catches what falls through the routes of an API, and paths that nobody knows. `paths` are further routes and their methods. What a
@@ -32,7 +33,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
         if (HttpServerResponse.isHttpServerResponse(failure)) return Effect.succeed(failure)
         return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
           const methods = methodsAt(pathOf(request))
-          if (isUnknownRoute(failure)) return Effect.succeed(answerUnknown(request, methods))
+          if (isUnknownRoute(failure)) return answerUnknown(request, methods)
           return methods.includes(request.method) ? answerBug(cause) : Effect.failCause(cause)
         })
       })
@@ -78,24 +79,32 @@ const decoded = (path: string): string => {
 export const onExactPath = <E, R>(effect: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
   Effect.flatMap(
     HttpServerRequest.HttpServerRequest,
-    (request) => pathOf(request).includes(";") ? Effect.succeed(answerUnknown(request, [])) : effect
+    (request) => pathOf(request).includes(";") ? answerUnknown(request, []) : effect
   )
 
 const answerUnknown = (request: HttpServerRequest.HttpServerRequest, methods: ReadonlyArray<string>) => {
-  if (methods.length === 0) return grpcUnimplemented(request) ?? statusResponse(Status.unknownRoute)
+  if (methods.length === 0) {
+    const rpc = /^(application\/grpc(?:-web)?)(?=[+;]|$)/i.exec(request.headers["content-type"] ?? "")?.[1]
+    return rpc === undefined
+      ? Effect.succeed(statusResponse(Status.unknownRoute))
+      : unknownMethod(request, rpc.toLowerCase())
+  }
   // The path is right by its shape, so the router could not decode it.
-  if (methods.includes(request.method)) return statusResponse(Status.malformedPath)
-  return statusResponse(Status.wrongMethod, { allow: methods.join(", ") })
+  if (methods.includes(request.method)) return Effect.succeed(statusResponse(Status.malformedPath))
+  return Effect.succeed(statusResponse(Status.wrongMethod, { allow: methods.join(", ") }))
 }
 
-/** A gRPC client looks for its status among the headers when there is nothing else, whatever the HTTP status. */
-const grpcUnimplemented = ({ headers }: HttpServerRequest.HttpServerRequest) => {
-  const [, type] = /^(application\/grpc(?:-web)?)(?=[+;]|$)/i.exec(headers["content-type"] ?? "") ?? []
-  return type === undefined ? undefined : HttpServerResponse.empty({
-    status: 200,
-    headers: { "content-type": type.toLowerCase(), "grpc-status": "12", "grpc-message": "no such method" }
+/** In gRPC-Web the status may stand among the headers; clients of native gRPC look for it in the trailers, where there can be any. */
+const unknownMethod = (request: HttpServerRequest.HttpServerRequest, contentType: string) =>
+  Effect.map(Trailers, (trailersOf) => {
+    const status = { "grpc-status": "12", "grpc-message": "no such method" }
+    const sendTrailers = contentType === "application/grpc" ? trailersOf(request) : undefined
+    sendTrailers?.(status)
+    return HttpServerResponse.empty({
+      status: 200,
+      headers: { "content-type": contentType, ...(sendTrailers === undefined && status) }
+    })
   })
-}
 
 const answerBug = (cause: Cause.Cause<unknown>) => Effect.as(logBug(cause), statusResponse(Status.internal))
 

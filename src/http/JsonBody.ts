@@ -13,7 +13,8 @@ import { RequestBody } from "./RequestBody.ts"
 import * as Status from "./Status.ts"
 
 /**
- * A decoder of bodies for a message type on the wire, whose fields are in lowerCamelCase. No body is an empty message.
+ * A decoder of bodies for a message type on the wire, whose fields are in lowerCamelCase. No body, of whatever type, is an empty
+ * message.
  *
  * @category constructors
  * @since 0.1.0
@@ -26,9 +27,12 @@ export const decoder = <Fields extends Schema.Struct.Fields, A>(
   return (httpRequest: HttpServerRequest.HttpServerRequest): Effect.Effect<A, InvalidArgument | Refused> => {
     const { "content-encoding": encoding = "identity", "content-type": type } = httpRequest.headers
     if (encoding.toLowerCase() !== "identity") return Effect.fail(new Refused({ status: Status.wrongContentEncoding }))
-    return type === undefined || /^application\/json *(;|$)/i.test(type)
-      ? Effect.flatMap(read(request, httpRequest), decode)
-      : Effect.fail(new Refused({ status: Status.wrongContentType }))
+    const isJson = type === undefined || /^application\/json *(;|$)/i.test(type)
+    return Effect.flatMap(
+      read(request, httpRequest),
+      (bytes): Effect.Effect<A, InvalidArgument | Refused> =>
+        isJson || bytes.length === 0 ? decode(bytes) : Effect.fail(new Refused({ status: Status.wrongContentType }))
+    )
   }
 }
 
@@ -68,7 +72,7 @@ export const bytesDecoder = <Fields extends Schema.Struct.Fields, A>(
   return (bytes: Uint8Array<ArrayBuffer>): Effect.Effect<A, InvalidArgument> => {
     const text = decodeUtf8(bytes)
     if (text === undefined) return invalid(undefined, "the body must be UTF-8")
-    const json = text === "" ? {} : parseJson(text)
+    const json = /^[ \t\r\n]*$/.test(text) ? {} : parseJson(text)
     if (json === undefined) return invalid(undefined, "the body must be JSON")
     if (!Predicate.isObject(json) || Array.isArray(json)) return invalid(undefined, "the body must be an object")
 

@@ -8,6 +8,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { Authentication } from "./Authentication.ts"
+import { complete } from "./internal/ApiDescription.ts"
 
 /** A protobuf message without members: `{}`. */
 export const EmptyMessage = Schema.Record(Schema.String, Schema.Unknown).annotate({ message: "must be an object" })
@@ -283,5 +284,5 @@ export class AdditionsGroup extends HttpApiGroup.make("additions")
  */
 export class PhoneApi extends HttpApi.make("user-phone")
   .add(PhoneGroup, AdditionsGroup)
-  .annotateMerge(OpenApi.annotations({ title: "User phone", version: "v2" }))
+  .annotateMerge(OpenApi.annotations({ title: "User phone", version: "v2", transform: complete }))
 {}

@@ -53,7 +53,8 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
     ServerReflection.method.serverReflectionInfo,
     (questions) => Stream.toAsyncIterable(Stream.map(RpcStream.messagesOf(questions), reflect))
   )
-  yield* RpcStream.mount(router, streams)
+  // Older tools know reflection by its former name, with the same messages.
+  yield* RpcStream.mount(router, streams, (path) => [path, path.replace("reflection.v1.", "reflection.v1alpha.")])
 }))
 
 const servingStatus = Effect.fnUntraced(function*(ready: Effect.Effect<void, Unavailable>, service: string) {

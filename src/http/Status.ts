@@ -25,7 +25,8 @@ export type Detail =
   | { readonly type: "zitadel.v1.ErrorDetail"; readonly id: string; readonly message: string }
   | {
     readonly type: "google.rpc.BadRequest"
-    readonly fieldViolations: ReadonlyArray<{ readonly field: string; readonly description: string }>
+    /** Of a field, or of all of the message. */
+    readonly fieldViolations: ReadonlyArray<{ readonly field?: string; readonly description: string }>
   }
   | {
     readonly type: "google.rpc.ErrorInfo"
@@ -68,7 +69,7 @@ const table: { readonly [Tag in CallerError["_tag"]]: Row<Extract<CallerError, {
   },
   PermissionDenied: { http: 403, code: 7, id: "AUTH-AWfge" },
   NotFound: { http: 404, code: 5, id: "COMMAND-ieJ2e" },
-  InvalidArgument: { http: 400, code: 3, details: ({ field, rule }) => [badRequest(field ?? "", rule)] },
+  InvalidArgument: { http: 400, code: 3, details: ({ field, rule }) => [badRequest(field, rule)] },
   InvalidPhoneNumber: { http: 400, code: 3, id: "PHONE-so0wa", details: ({ rule }) => [badRequest("phone", rule)] },
   UserNotInitialized: { http: 400, code: 9, id: "COMMAND-uz0Uu" },
   PhoneNotChanged: { http: 400, code: 9, id: "COMMAND-Uch5e" },
@@ -120,9 +121,9 @@ const errorInfo = (reason: string, metadata?: Readonly<Record<string, string>>):
   ...(metadata && { metadata })
 })
 
-const badRequest = (field: string, description: string): Detail => ({
+const badRequest = (field: string | undefined, description: string): Detail => ({
   type: "google.rpc.BadRequest",
-  fieldViolations: [{ field, description }]
+  fieldViolations: [{ ...(field !== undefined && { field }), description }]
 })
 
 const secondsUntil = (until: DateTime.Utc, now: DateTime.Utc): number =>

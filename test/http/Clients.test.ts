@@ -3,6 +3,7 @@
  * Effect in a real browser on a page of another origin, plain scripts, Node and curl.
  */
 import { assert, layer } from "@effect/vitest"
+import * as Grpc from "@grpc/grpc-js"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -134,7 +135,41 @@ const assertCannotCall = Effect.fnUntraced(function*(transport: Transport, url: 
   assert.deepStrictEqual(yield* phoneOf(account.userId), { number: undefined, sequence: 0 })
 })
 
+/** What gRPC's own client makes of a call of any kind that is answered with an error. */
+const grpcErrorOf = (url: string, path: string, kind: "unary" | "server stream" | "both ways") =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => new Grpc.Client(new URL(url).host, Grpc.credentials.createInsecure())),
+    (client) =>
+      Effect.callback<Grpc.ServiceError>((resume) => {
+        const empty = () => Buffer.alloc(0)
+        const told = (error: Error) => resume(Effect.succeed(error as Grpc.ServiceError))
+        if (kind === "unary") return void client.makeUnaryRequest(path, empty, empty, {}, (error) => told(error!))
+        const call = kind === "both ways"
+          ? client.makeBidiStreamRequest(path, empty, empty)
+          : client.makeServerStreamRequest(path, empty, empty, {})
+        call.on("error", told).on("data", () => {})
+      }),
+    (client) => Effect.sync(() => client.close())
+  )
+
 layer(layerAll, { excludeTestServices: true, timeout: "120 seconds" })("Clients", (it) => {
+  it.effect("of gRPC learn of every unknown method that there is none", () =>
+    Effect.gen(function*() {
+      const { urls: { clear } } = yield* World
+      for (
+        const [path, kind] of [
+          ["/zitadel.user.v2.UserService/GetUserByID", "unary"],
+          ["/a.B/C", "unary"],
+          ["/zitadel.user.v2.UserService/SetPhone;x", "unary"],
+          ["/grpc.health.v1.Health/Watch", "server stream"],
+          ["/a.B/C", "both ways"]
+        ] as const
+      ) {
+        const { code, details } = yield* grpcErrorOf(clear, path, kind)
+        assert.deepStrictEqual([code, details], [Grpc.status.UNIMPLEMENTED, "no such method"], path)
+      }
+    }))
+
   it.effect("set, prove and read phones, all kinds at once", () =>
     Effect.gen(function*() {
       const clients = yield* everyone

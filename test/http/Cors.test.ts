@@ -166,7 +166,9 @@ layer(server, { excludeTestServices: true, timeout: "60 seconds" })("CORS", (it)
             "traceparent",
             "tracestate",
             "x-grpc-web",
-            "x-user-agent"
+            "x-requested-with",
+            "x-user-agent",
+            "x-zitadel-orgid"
           ])
         }
       }

@@ -77,7 +77,7 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
     message: `invalid SetPhoneRequest: ${rule}`,
     details: [{
       "@type": "type.googleapis.com/google.rpc.BadRequest",
-      fieldViolations: [{ field: "", description: rule }]
+      fieldViolations: [{ description: rule }]
     }]
   })
   const member = (field: string, rule: string) => ({
@@ -201,6 +201,23 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
         assert.strictEqual(response.events, 0)
       }))
   }
+
+  it.effect("takes no body, or one of white space, for an empty message, whatever its type", () =>
+    Effect.gen(function*() {
+      for (
+        const [type, body] of [
+          ["application/x-www-form-urlencoded", ""],
+          ["text/plain", ""],
+          ["application/json", "\n"],
+          ["application/json", " \t\r\n"]
+        ] as const
+      ) {
+        const { body: answer, status } = yield* setPhone(body, { "content-type": type })
+        assert.deepStrictEqual([status, answer], [400, length], json([type, body]))
+      }
+      const { body: answer } = yield* setPhone("\u00A0", { "content-type": "application/json" })
+      assert.deepStrictEqual(answer, unread("the body must be JSON"))
+    }))
 
   it.effect("answers 415 to a body that is compressed", () =>
     Effect.gen(function*() {
@@ -489,6 +506,24 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
         "returnCode",
         "isVerified"
       ])
+      assert.notInclude(json(openapi), "\"additionalProperties\":false")
+      const { ResendPhoneCodeRequest: resend, SetPhoneRequest: set } = openapi.components.schemas
+      assert.deepStrictEqual(set.not.anyOf.map(({ required }: { required: Array<string> }) => required), [
+        ["sendCode", "returnCode"],
+        ["sendCode", "isVerified"],
+        ["returnCode", "isVerified"]
+      ])
+      assert.deepStrictEqual(resend.not.anyOf, [{ required: ["sendCode", "returnCode"] }])
+      for (const [path, required] of [["", true], ["/verify", true], ["/resend", false]] as const) {
+        for (const version of ["v2", "v2beta"]) {
+          const { requestBody, responses } = openapi.paths[`/${version}/users/{userId}/phone${path}`].post
+          assert.strictEqual(requestBody.required, required, path)
+          assert.deepStrictEqual(Object.keys(responses["401"].headers), ["www-authenticate"])
+          for (const status of ["429", "503"]) {
+            assert.deepStrictEqual(Object.keys(responses[status].headers), ["retry-after"])
+          }
+        }
+      }
       // The page is loaded for the first who asks, here two at once.
       const [docs, again] = yield* Effect.all([1, 2].map(() => send({ method: "GET", path: "/docs" })), {
         concurrency: "unbounded"

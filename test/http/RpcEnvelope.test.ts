@@ -354,6 +354,10 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("A
         const { response, text } = yield* send(sent)
         assert.deepStrictEqual([response.status, JSON.parse(text).code], [status, code], JSON.stringify(sent))
       }
+      for (const type of ["application/json; charset=utf-8", `${web};charset=utf-8`, "application/proto ; x=y"]) {
+        const { response } = yield* send({ type, body: new Uint8Array() })
+        assert.notStrictEqual(response.status, 415, type)
+      }
       for (const type of ["application/grpc", "application/grpc+proto", web]) {
         const { response } = yield* send({ type, body: new Uint8Array(), path: "/a.B/C" })
         assert.strictEqual(response.status, 200)

@@ -39,8 +39,11 @@ const check = Effect.fnUntraced(function*(service: string) {
   })
 })
 
-const reflect = Effect.fnUntraced(function*(...questions: ReadonlyArray<object>) {
-  const { path, requestSerialize, responseDeserialize } = methodOf(
+const reflect = (...questions: ReadonlyArray<object>) =>
+  reflectAt("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", questions)
+
+const reflectAt = Effect.fnUntraced(function*(path: string, questions: ReadonlyArray<object>) {
+  const { requestSerialize, responseDeserialize } = methodOf(
     "grpc.reflection.v1.ServerReflection",
     "ServerReflectionInfo"
   )
@@ -135,6 +138,13 @@ layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's
         "zitadel/object/v2/object.proto",
         "google/protobuf/timestamp.proto"
       ])
+    }))
+
+  it.effect("reflection answers by its former name, too", () =>
+    Effect.gen(function*() {
+      const questions = [{ listServices: "" }, { fileContainingSymbol: "zitadel.user.v2.UserService" }]
+      const former = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+      assert.deepStrictEqual(yield* reflectAt(former, questions), yield* reflect(...questions))
     }))
 
   it.effect("reflection says what there is none of", () =>

@@ -152,17 +152,18 @@ const protocols = {
 } as const
 
 /**
- * The protocol of a content type, undefined where it is of none.
+ * The protocol of a content type, whatever its parameters, undefined where it is of none.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const of = (contentType: string): Protocol | undefined => {
-  const grpc = Grpc.parseContentType(contentType)
+  const [type = ""] = contentType.split(/ *;/, 1)
+  const grpc = Grpc.parseContentType(type)
   if (grpc !== undefined) return protocols.grpc[grpc.binary ? 0 : 1]
-  const grpcWeb = GrpcWeb.parseContentType(contentType)
+  const grpcWeb = GrpcWeb.parseContentType(type)
   if (grpcWeb !== undefined) return grpcWeb.text ? undefined : protocols.grpcWeb[grpcWeb.binary ? 0 : 1]
-  const connect = Connect.parseContentType(contentType)
+  const connect = Connect.parseContentType(type)
   return connect === undefined || connect.stream ? undefined : protocols.connect[connect.binary ? 0 : 1]
 }
 

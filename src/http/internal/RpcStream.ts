@@ -17,17 +17,21 @@ type Handler = ConnectRouter["handlers"][number]
 type Answer = Awaited<ReturnType<Handler>>
 
 /**
- * Adds what a Connect router holds to an HTTP router.
+ * Adds what a Connect router holds to an HTTP router, at the paths of each handler: its own, unless others are given.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const mount = (router: HttpRouter.HttpRouter, { handlers }: ConnectRouter) => {
+export const mount = (
+  router: HttpRouter.HttpRouter,
+  { handlers }: ConnectRouter,
+  pathsOf: (path: string) => ReadonlyArray<string> = (path) => [path]
+) => {
   const places = makePlaces()
+  const routes = handlers.flatMap((handler) => pathsOf(handler.requestPath).map((path) => ({ handler, path })))
   return Effect.forEach(
-    handlers,
-    (handler) =>
-      router.add("*", handler.requestPath as `/${string}`, onExactPath(answeringBugs(serve(handler, places)))),
+    routes,
+    ({ handler, path }) => router.add("*", path as `/${string}`, onExactPath(answeringBugs(serve(handler, places)))),
     { discard: true }
   )
 }
