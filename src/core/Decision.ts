@@ -109,7 +109,8 @@ export const decideSetPhone = (
   }
   const changed: PhoneChange = { type: "user.human.phone.changed", number }
   if (code === undefined) {
-    const verified: PhoneChange = { type: "user.human.phone.verified", proven: fingerprint, vouched: true }
+    const proven = Charges.vouchedFor(fingerprint)
+    const verified: PhoneChange = { type: "user.human.phone.verified", proven, vouched: true }
     return Result.succeed(noticed(record(user, [changed, verified], situation.now), "replaced", situation))
   }
   return Result.map(

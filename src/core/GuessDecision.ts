@@ -58,11 +58,15 @@ export const decideGuess = (
 ): Decision => ({
   ...record(user, [
     right
-      ? { type: "user.human.phone.verified", proven: codes[0].number, vouched: false }
+      ? { type: "user.human.phone.verified", proven: provenBy(codes), vouched: false }
       : { type: "user.human.phone.verification.failed", codeId: codes[0].codeId }
   ], now),
   charges: Charges.forGuess(limits, user, { codes, right }, now)
 })
+
+/** A code that was returned proves that who got it says so, not that anybody has the number. */
+const provenBy = (codes: readonly [CodeRecord, ...Array<CodeRecord>]): string =>
+  codes.every(({ sent }) => sent) ? codes[0].number : Charges.vouchedFor(codes[0].number)
 
 /**
  * The code that a provider may be asked about now, and the number that it proves. `fingerprint` is that of the user's number.

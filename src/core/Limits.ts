@@ -35,19 +35,25 @@ export interface Limits {
   /** Wrong guesses of one user, whatever the codes; 10 in 24 hours by default. At most 100 are counted. */
   readonly wrongGuessesPerUser: Window | "off"
   /**
-   * Wrong guesses at codes that were sent to one number, by all who do not hold it, and as many by those who do; 10 in
-   * 24 hours by default.
+   * Wrong guesses at codes that were sent to one number, by all who do not hold it, as many by those who do, and as many by those for
+   * whom a host vouched; 10 in 24 hours by default.
    */
   readonly wrongGuessesPerNumber: Window | "off"
   /** Wrong guesses in a row, after which verification is off until it is unlocked; 100 by default. */
   readonly wrongGuessesInARow: number | "off"
   /** The wait between two codes sent to one user; 30 seconds to 32 minutes by default. */
   readonly waitBetweenCodes: Wait | "off"
-  /** Codes sent to one number by all who do not hold it, and as many by those who do; 5 in 10 minutes, 10 an hour, 20 a day by default. */
+  /**
+   * Codes sent to one number by all who do not hold it, as many by those who do, and as many by those for whom a host vouched; 5 in 10
+   * minutes, 10 an hour, 20 a day by default.
+   */
   readonly codesPerNumber: readonly [Window, ...Array<Window>] | "off"
   /** Codes sent for one user, whatever the numbers; 20 a day by default. */
   readonly codesPerUser: readonly [Window, ...Array<Window>] | "off"
-  /** Notices to one number that it was replaced or removed; 5 a day by default. Beyond it the change is made without one. */
+  /**
+   * Notices to one number that it was replaced or removed, by those who hold it, and as many by those for whom a host vouched; 5 a day by
+   * default. Beyond it the change is made without one.
+   */
   readonly noticesPerNumber: readonly [Window, ...Array<Window>] | "off"
 }
 

@@ -80,7 +80,10 @@ export interface UserPhone {
   readonly changeDate: DateTime.Utc | undefined
   readonly phone: { readonly number: PhoneNumber; readonly verified: boolean } | undefined
   readonly pending: PendingCode | undefined
-  /** The fingerprint of the number that was last verified: it stays when that number is changed or removed. */
+  /**
+   * The number that was last verified, which stays when it is changed or removed: its fingerprint, where a code that was sent to it
+   * proved it; `vouched/` and the fingerprint, where a host vouched for it or had the code returned.
+   */
   readonly proven: string | undefined
   readonly guesses: Guesses
   /** Undefined before the first code was sent. */
@@ -99,7 +102,7 @@ export const PhoneChange = Schema.Union([
   Schema.Struct({ type: Schema.tag("user.human.phone.removed") }),
   Schema.Struct({
     type: Schema.tag("user.human.phone.verified"),
-    /** The fingerprint of the number. */
+    /** As in the state. */
     proven: Schema.String,
     /** Whether the host vouched for the number, rather than the user proving it. */
     vouched: Schema.Boolean,

@@ -56,16 +56,29 @@ describe("Charges", () => {
     }
   })
 
-  it("count who has proven the number apart from all others", () => {
+  it("count who has proven the number apart from whom a host vouched for, and both apart from all others", () => {
+    const vouched = { ...registered, proven: Charges.vouchedFor(number) }
+    const vouchedElsewhere = { ...registered, proven: Charges.vouchedFor(fingerprint("2")) }
     for (const right of [true, false]) {
       const counterFor = (user: typeof registered) =>
         counters(Charges.forGuess(Limits.defaults, user, { codes, right }, at(0)))
       assertSame(counterFor(holder), [`wrong-guesses/holders-of-number/${number}`])
-      for (const user of [registered, others]) assertSame(counterFor(user), [`wrong-guesses/number/${number}`])
+      assertSame(counterFor(vouched), [`wrong-guesses/vouched-for-number/${number}`])
+      for (const user of [registered, others, vouchedElsewhere]) {
+        assertSame(counterFor(user), [`wrong-guesses/number/${number}`])
+      }
     }
     const counterFor = (user: typeof registered) => counters(Charges.forCode(Limits.defaults, user, number, at(0)))[0]
     assert.strictEqual(counterFor(holder), `codes/holders-of-number/${number}`)
-    for (const user of [registered, others]) assert.strictEqual(counterFor(user), `codes/number/${number}`)
+    assert.strictEqual(counterFor(vouched), `codes/vouched-for-number/${number}`)
+    for (const user of [registered, others, vouchedElsewhere]) {
+      assert.strictEqual(counterFor(user), `codes/number/${number}`)
+    }
+  })
+
+  it("count notices by what the number stands proven as", () => {
+    const counterOf = (proven: string) => counters(Charges.forNotice(Limits.defaults, proven, at(0)))[0]
+    assert.notStrictEqual(counterOf(number), counterOf(Charges.vouchedFor(number)))
   })
 
   it("count guesses at codes that were sent, not at those that were returned", () => {

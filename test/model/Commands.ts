@@ -38,7 +38,7 @@ export const draw = (seed: number, length: number): Script => {
   const about = plots[seed % plots.length]!
   const settings = drawSettings(dice, about, Math.floor(seed / plots.length))
   const plot: Plot = { model: new Model(settings), hero: dice.oneOf(0, 1, 2), about, commands: [], limited: undefined }
-  if (about === "a holder") holding(plot.hero).forEach((command) => add(plot, command))
+  if (about === "a holder") holding(dice, plot.hero).forEach((command) => add(plot, command))
   while (plot.commands.length < length) add(plot, drawNext(dice, plot))
   return { seed, settings, commands: plot.commands }
 }
@@ -62,9 +62,12 @@ const add = (plot: Plot, command: Command): void => {
 
 const setting = { do: "SetPhone", by: helper, number: 0, spaced: false, chance: 0 } as const
 
-/** Makes a user the holder of the first number, who does not have it now. */
-const holding = (user: number): ReadonlyArray<Command> => [
-  { ...setting, user, way: "AlreadyVerified" },
+/** Makes a user one who has proven the first number, or was vouched for, and does not have it now. */
+const holding = (dice: Dice, user: number): ReadonlyArray<Command> => [
+  ...dice.oneOf<ReadonlyArray<Command>>([{ ...setting, user, way: "AlreadyVerified" }], [
+    { ...setting, user },
+    { do: "VerifyPhone", user, by: helper, guess: "current", style: "plain", times: 1 }
+  ]),
   { do: "RemovePhone", user, by: helper }
 ]
 

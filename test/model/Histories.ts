@@ -18,7 +18,14 @@ export interface Code {
 export type Fact =
   | { readonly fact: "changed"; readonly at: number; readonly number: number; readonly notice: number | undefined }
   | { readonly fact: "removed"; readonly at: number; readonly notice: number | undefined }
-  | { readonly fact: "verified"; readonly at: number; readonly number: number; readonly vouched: boolean }
+  | {
+    readonly fact: "verified"
+    readonly at: number
+    readonly number: number
+    readonly vouched: boolean
+    /** Whether the right code, and any other that would have been, was sent to the number. */
+    readonly bySms: boolean
+  }
   | { readonly fact: "failed"; readonly at: number; readonly compared: ReadonlyArray<Code> }
   | { readonly fact: "unlocked"; readonly at: number }
   | { readonly fact: "coded"; readonly at: number; readonly code: Code }
@@ -68,17 +75,25 @@ export const wrongTimesOf = (history: History): ReadonlyArray<number> => failure
 /** The number that the user verified last, whether or not it is still the user's. */
 export const provenOf = (history: History): number | undefined => lastOf(history, "verified")?.number
 
-/** When, over all users, a number was charged by those who hold it, or by those who do not. */
+export type Standing = "holders" | "vouched for" | "strangers"
+
+/** What a user is to a number. */
+export const standingOf = (history: History, number: number): Standing => {
+  const latest = lastOf(history, "verified")
+  return latest?.number !== number ? "strangers" : latest.bySms ? "holders" : "vouched for"
+}
+
+/** When, over all users, a number was charged by those of this standing. */
 export const chargesOf = (
   histories: Iterable<History>,
   number: number,
-  byHolder: boolean,
+  standing: Standing,
   isCharge: (fact: Fact) => boolean
 ): ReadonlyArray<number> =>
   Array.from(
     histories,
     (history) =>
-      history.filter((fact, index) => isCharge(fact) && (provenOf(history.slice(0, index)) === number) === byHolder)
+      history.filter((fact, index) => isCharge(fact) && standingOf(history.slice(0, index), number) === standing)
   ).flat().map(({ at }) => at)
 
 /** How often a code had been asked for again when this one was made. */
@@ -87,10 +102,15 @@ export const resendsOf = (history: History, code: Code): number => {
   return codesOf(since(until, isOneOf("changed"))).length
 }
 
-/** The notices that this user's changes have sent, oldest first. */
+/** The notices that this user's changes have sent, oldest first, and what the user was to the number then. */
 export const noticesOf = (history: History) =>
-  history.filter(isOneOf("changed", "removed")).flatMap(({ at, fact, notice }) =>
-    notice === undefined ? [] : [{ at, number: notice, change: fact === "changed" ? "replaced" : "removed" }]
+  history.flatMap((fact, index) =>
+    !isOneOf("changed", "removed")(fact) || fact.notice === undefined ? [] : [{
+      at: fact.at,
+      number: fact.notice,
+      change: fact.fact === "changed" ? "replaced" : "removed",
+      standing: standingOf(history.slice(0, index), fact.notice)
+    }]
   )
 
 export const sendsTo = (number: number) => (fact: Fact): boolean =>

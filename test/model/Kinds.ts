@@ -16,7 +16,8 @@ const everyCode = [
   "VerificationOff",
   "TooManyRequests WAIT_BETWEEN_CODES",
   "TooManyRequests CODES_PER_NUMBER",
-  "TooManyRequests CODES_PER_NUMBER by those who hold it",
+  "TooManyRequests CODES_PER_NUMBER by those who are holders",
+  "TooManyRequests CODES_PER_NUMBER by those who are vouched for",
   "TooManyRequests CODES_PER_USER"
 ]
 
@@ -67,7 +68,8 @@ const perCommand: Readonly<Record<Command["do"], ReadonlyArray<string>>> = {
     "TooManyRequests WRONG_GUESSES_PER_NUMBER",
     "TooManyRequests WRONG_GUESSES_PER_NUMBER 10 by default",
     "TooManyRequests WRONG_GUESSES_PER_NUMBER though right",
-    "TooManyRequests WRONG_GUESSES_PER_NUMBER by those who hold it"
+    "TooManyRequests WRONG_GUESSES_PER_NUMBER by those who are holders",
+    "TooManyRequests WRONG_GUESSES_PER_NUMBER by those who are vouched for"
   ],
   RemovePhone: [
     ...everyChange,

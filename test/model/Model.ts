@@ -13,10 +13,10 @@ import {
   noticesOf,
   pendingOf,
   phoneOf,
-  provenOf,
   provesOf,
   sendsTo,
   sentOf,
+  standingOf,
   wrongTimesOf
 } from "./Histories.ts"
 import { Limiter } from "./Limiter.ts"
@@ -124,7 +124,7 @@ export class Model {
         const outcome = this.makeCode(call, { number, sent: way === "SendCode", first: [changed] })
         return { ...outcome, like: [...outcome.like ?? [], ...like] }
       }
-      const verified: Fact = { fact: "verified", at: this.now, number, vouched: true }
+      const verified: Fact = { fact: "verified", at: this.now, number, vouched: true, bySms: false }
       return {
         answer: { ...this.people.add(user, changed, verified), replayed: false, code: false },
         like: ["vouched", ...like]
@@ -167,7 +167,8 @@ export class Model {
       this.limiter.refuseFull({ WRONG_GUESSES_PER_NUMBER: charges }, this.now, ...like)
     }
     if (right) {
-      const answer = this.people.add(call.user, { fact: "verified", at: this.now, number, vouched: false })
+      const bySms = compared.every(({ sent }) => sent)
+      const answer = this.people.add(call.user, { fact: "verified", at: this.now, number, vouched: false, bySms })
       return { answer, like: [guess === pending ? "by the code" : "by the one before"] }
     }
     const like = this.limiter.room("WRONG_GUESSES_PER_NUMBER", charged.times(missesOn(number)), this.now) === 1 &&
@@ -270,20 +271,21 @@ export class Model {
     const phone = phoneOf(history)
     if (phone?.verified !== true) return { notice: undefined, like: [] }
     const { number } = phone
-    const times = this.people.histories.flatMap(noticesOf).filter((notice) => notice.number === number).map(({ at }) =>
-      at
-    )
+    const standing = standingOf(history, number)
+    const times = this.people.histories.flatMap(noticesOf)
+      .filter((notice) => notice.number === number && notice.standing === standing)
+      .map(({ at }) => at)
     return this.limiter.room("NOTICES_PER_NUMBER", times, this.now) > 0
       ? { notice: number, like: ["with a notice"] }
       : { notice: undefined, like: ["with one notice too many", ...this.limiter.byDefault("noticesPerNumber")] }
   }
 
-  /** What has been charged to a number by those like a user with this history: by those who hold it, or by the others. */
+  /** What has been charged to a number by those who are to it what a user with this history is. */
   private chargedTo(history: History, number: number) {
-    const byHolder = provenOf(history) === number
+    const standing = standingOf(history, number)
     return {
-      like: byHolder ? ["by those who hold it"] : [],
-      times: (isCharge: (fact: Fact) => boolean) => chargesOf(this.people.histories, number, byHolder, isCharge)
+      like: standing === "strangers" ? [] : [`by those who are ${standing}`],
+      times: (isCharge: (fact: Fact) => boolean) => chargesOf(this.people.histories, number, standing, isCharge)
     }
   }
 }

@@ -24,6 +24,7 @@ import {
   resendsOf,
   rowOf,
   sentOf,
+  standingOf,
   wrongTimesOf
 } from "./Histories.ts"
 import type { People } from "./People.ts"
@@ -102,7 +103,7 @@ export const ofModel = (people: People, user: number, placeOf: ReadonlyMap<Code,
       changeDate: history.at(-1)?.at,
       phone,
       pending: pending && pendingWith(history, pending, missesOf(history)),
-      proven: provenOf(history),
+      proven: provenAs(history),
       guesses: { wrongInARow: rowOf(history), wrongAt: wrongTimesOf(history).toReversed().slice(0, 100) },
       wait: waitOf(sentOf(history).at(-1))
     },
@@ -139,6 +140,11 @@ const byCode = (a: { readonly codeId: number; readonly createdAt: number }, b: t
 
 const told = (message: object): object => Object.fromEntries(Object.entries(message).toSorted())
 
+const provenAs = (history: History) => {
+  const number = provenOf(history)
+  return number === undefined ? undefined : { number, bySms: standingOf(history, number) === "holders" }
+}
+
 const pendingWith = (history: History, code: Code, wrongGuesses: number) => {
   const codes = codesOf(history)
   const record = (one: Code, expiresAt: number) => ({
@@ -165,7 +171,11 @@ const eventOf = (fact: Fact, history: History): object => {
     case "removed":
       return { type: "user.human.phone.removed" }
     case "verified":
-      return { type: "user.human.phone.verified", proven: fact.number, vouched: fact.vouched }
+      return {
+        type: "user.human.phone.verified",
+        proven: { number: fact.number, bySms: fact.bySms },
+        vouched: fact.vouched
+      }
     case "failed":
       return { type: "user.human.phone.verification.failed", codeId: codes.indexOf(fact.compared[0]!) }
     case "unlocked":
@@ -193,12 +203,18 @@ export const ofSystem = Effect.fnUntraced(function*(user: number, { numbers, sta
   const placeOf = (number: unknown) =>
     Redacted.isRedacted(number) ? numbers.indexOf(String(Redacted.value(number))) : fingerprints.indexOf(String(number))
 
+  const provenIn = (proven: string) => {
+    const [, vouched, fingerprint] = /^(vouched\/)?(.*)$/.exec(proven)!
+    return { number: placeOf(fingerprint), bySms: vouched === undefined }
+  }
+
   /** The same with places for what has them. */
   const placed = (fields: object): object =>
     Object.fromEntries(
       Object.entries(fields).filter(([name]) => !["digest", "keyId", "userId"].includes(name)).map(([name, value]) => {
         if (name === "codeId") return [name, codeIds.indexOf(value)]
-        if (value !== undefined && ["number", "proven", "recipient"].includes(name)) return [name, placeOf(value)]
+        if (name === "proven" && value !== undefined) return [name, provenIn(String(value))]
+        if (value !== undefined && ["number", "recipient"].includes(name)) return [name, placeOf(value)]
         const isPlain = typeof value === "object" && value !== null && !Array.isArray(value)
         return [name, isPlain ? placed(value) : value]
       })

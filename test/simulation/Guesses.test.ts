@@ -32,6 +32,7 @@ const documented = (who: string) => {
 const ofUser = documented("one user, at any numbers")
 const ofNumber = documented("all users who do not hold a number, at that one")
 const ofHeldNumber = documented("all users who hold a number, at that one")
+const ofVouchedNumber = documented("all users for whom a host vouched for a number, at that one")
 const untilOff = documented("one user, until verification is off")
 
 const comparisons = ({ codes }: Look) => codes
@@ -69,7 +70,7 @@ describe("the page's arithmetic", () => {
 
   it("makes of every row its comparisons by two and its chance", () => {
     const rows = Document.table("Chance of a wrongly verified number")
-    assert.lengthOf(rows, 4)
+    assert.lengthOf(rows, 5)
     for (const { chance, comparisons, guesses } of rows) {
       assert.strictEqual(Number(comparisons), 2 * Number(guesses))
       assert.strictEqual(chance, percent(Number(comparisons), codesOf(CodeGenerator.presets.digits6)))
@@ -165,13 +166,15 @@ describe("one number in any 24 hours", () => {
       }).pipe(inWorld()))
   }
 
-  it.effect("is guessed at as much again by those who hold it, however many", () =>
+  it.effect("is guessed at as much again by those who hold it, and by those who were vouched for, however many", () =>
     Effect.gen(function*() {
-      const { hold, looks } = yield* World
-      const [holders, strangers] = [yield* accounts(25), yield* accounts(25)]
-      for (const holder of holders) yield* hold(holder, victim)
-      yield* run([holders, strangers].map((group) => guesser(group, victim, onlyPairs)), 3 * days)
+      const { looks, prove, vouch } = yield* World
+      const [holders, vouched, strangers] = [yield* accounts(12), yield* accounts(25), yield* accounts(25)]
+      for (const account of vouched) yield* vouch(account, victim)
+      for (const account of holders) yield* prove(account, victim)
+      yield* run([holders, vouched, strangers].map((group) => guesser(group, victim, onlyPairs)), 5 * days)
       assert.deepStrictEqual(measured(looksOf(looks, holders)), ofHeldNumber)
+      assert.deepStrictEqual(measured(looksOf(looks, vouched)), ofVouchedNumber)
       assert.deepStrictEqual(measured(looksOf(looks, strangers)), ofNumber)
     }).pipe(inWorld()))
 

@@ -1,7 +1,8 @@
 /**
  * Which counters a command charges. A number appears in a counter's name as its fingerprint only.
  *
- * Those who have proven a number count apart from those who have not, so that strangers cannot lock its owner out.
+ * Those who have proven a number by a code that was sent to it count apart from those for whom a host has vouched, and both
+ * from all others, so that neither strangers nor hosts who vouch for anything can lock its owner out.
  */
 import type * as DateTime from "effect/DateTime"
 import type { Charge } from "../Counters.ts"
@@ -67,13 +68,18 @@ export const refunded = (charges: ReadonlyArray<Charge>): ReadonlyArray<Charge> 
 /** The limit that keeps a notice back, and nothing else. */
 export const noticeLimit = "NOTICES_PER_NUMBER"
 
-/** What it costs to send a notice to the number with this fingerprint. */
+/** What it costs to send a notice to a number, by what it stands proven as. */
 export const forNotice = (
   { noticesPerNumber: windows }: Limits,
-  number: string,
+  proven: string,
   at: DateTime.Utc
 ): ReadonlyArray<Charge> =>
-  windows === "off" ? [] : [{ counter: `notices/number/${number}`, reason: noticeLimit, at, windows }]
+  windows === "off" ? [] : [{ counter: `notices/number/${proven}`, reason: noticeLimit, at, windows }]
 
-const whose = ({ proven }: UserPhone, number: string): string =>
-  proven === number ? `holders-of-number/${number}` : `number/${number}`
+/** As what a number stands proven that nothing was sent to: a host vouched for it, or had the code returned. */
+export const vouchedFor = (number: string): string => `vouched/${number}`
+
+const whose = ({ proven }: UserPhone, number: string): string => {
+  if (proven === number) return `holders-of-number/${number}`
+  return proven === vouchedFor(number) ? `vouched-for-number/${number}` : `number/${number}`
+}
