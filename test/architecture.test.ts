@@ -1,8 +1,9 @@
 /** The rules that the tree keeps: which folder may import which, no cycles, small files, and a light package root. */
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime } from "effect"
-import { execFileSync } from "node:child_process"
-import { readdirSync, readFileSync } from "node:fs"
+import { execFileSync, spawnSync } from "node:child_process"
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { dirname, join, relative, resolve } from "node:path"
 import * as Errors from "../src/core/Errors.ts"
 import * as Status from "../src/http/Status.ts"
@@ -201,8 +202,61 @@ describe("the package", () => {
     assert.deepStrictEqual(
       loaded.filter((url) => !url.includes("node_modules")).map((url) => url.slice(url.indexOf("/dist/") + 6))
         .toSorted(),
-      ["http/Authentication.js", "http/PhoneApi.js"]
+      ["http/Authentication.js", "http/PhoneApi.js", "http/internal/ApiDescription.js"]
     )
+  })
+
+  it("is built from the sources that there are, and nothing else", () => {
+    const built = readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".js"))
+      .map((name) => join("src", name.replace(/\.js$/, ".ts")))
+    assert.sameMembers(built, [...sources], "remove dist and build again")
+  })
+
+  it("lets a host that writes declarations export what it has made of its layers", () => {
+    const host = mkdtempSync(join(tmpdir(), "effect-user-phone-test-"))
+    try {
+      const modules = join(host, "node_modules")
+      mkdirSync(modules)
+      for (const name of readdirSync(join(root, "node_modules"))) {
+        symlinkSync(join(root, "node_modules", name), join(modules, name))
+      }
+      const installed = join(modules, "effect-user-phone")
+      mkdirSync(installed)
+      for (const name of ["package.json", "dist"]) cpSync(join(root, name), join(installed, name), { recursive: true })
+      const example = readFileSync(join(root, "examples/05-in-your-server.ts"), "utf8")
+      writeFileSync(join(host, "server.ts"), example.replaceAll(/^const (layer\w+) =/gm, "export const $1 ="))
+      writeFileSync(
+        join(host, "parts.ts"),
+        `import { Operations } from "effect-user-phone"
+        import * as Memory from "effect-user-phone/adapters/Memory"
+        import * as Postgres from "effect-user-phone/promise/Postgres"
+        export const operations = Operations.layer
+        export const memory = Memory.layer
+        export const postgres = (options: Postgres.PostgresOptions) => Postgres.layer(options)`
+      )
+      const compilerOptions = {
+        target: "ES2024",
+        lib: ["ES2024", "DOM"],
+        module: "NodeNext",
+        types: ["node"],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        declaration: true,
+        emitDeclarationOnly: true,
+        outDir: "out",
+        skipLibCheck: true
+      }
+      writeFileSync(join(host, "package.json"), JSON.stringify({ type: "module" }))
+      writeFileSync(join(host, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["server.ts", "parts.ts"] }))
+      const { stdout } = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", host], {
+        encoding: "utf8"
+      })
+      assert.strictEqual(stdout, "")
+      assert.match(readFileSync(join(host, "out/server.d.ts"), "utf8"), /export declare const layer/)
+    } finally {
+      rmSync(host, { recursive: true })
+    }
   })
 
   it("lets nobody import its internal modules", () => {
