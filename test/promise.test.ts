@@ -85,6 +85,7 @@ describe("the operations without Effect", () => {
       [() => host.setPhone({ userId: "ada", phone: 41791234567 }), "phone"],
       [() => host.setPhone({ userId: "ada" }), "phone"],
       [() => host.setPhone(), "phone"],
+      [() => host.setPhone(null), "phone"],
       [() => host.setPhone({ userId: "", phone }), "userId"],
       [() => host.setPhone({ userId: 7, phone }), "userId"],
       [() => host.setPhone({ phone }), "userId"],
@@ -93,6 +94,8 @@ describe("the operations without Effect", () => {
       ),
       [() => host.resendPhoneCode({ userId: "ada", verification: "AlreadyVerified" }), "verification"],
       [() => host.resendPhoneCode(), "userId"],
+      [() => host.getPhone(null), "userId"],
+      [() => users.register(null), "userId"],
       [() => host.verifyPhone({ userId: "ada", verificationCode: 123456 }), "verificationCode"],
       [() => host.verifyPhone(), "verificationCode"],
       [() => host.removePhone(), "userId"],
@@ -198,13 +201,37 @@ describe("the operations without Effect", () => {
     await ada.verifyPhone({ userId: "ada", verificationCode: code! })
     await phones.close()
 
-    const wrong = await rejection(InMemory.make({ limits: { guessPerCode: 3 } as object }))
-    assert.match((wrong as Error).message, /^limits.guessPerCode is no limit/)
+    for (
+      const [options, rule] of [
+        [{ limits: { guessPerCode: 3 } }, /^limits.guessPerCode is no option: there are guessesPerCode/],
+        [{ databaseUrl: "postgres://" }, /^databaseUrl is no option: there are codes, limits, phones, texts$/]
+      ] as const
+    ) assert.match(((await rejection(InMemory.make(options as object))) as Error).message, rule)
     const limited = await InMemory.make({ limits: {} })
     await limited.users.register({ userId: "ada", resourceOwner: "demo" })
     await limited.as(admin).setPhone({ userId: "ada", phone })
     assert.instanceOf(await rejection(limited.as(admin).resendPhoneCode({ userId: "ada" })), Errors.TooManyRequests)
     await limited.close()
+  })
+
+  it("keep the rules that a host gives them, in a test as in production", async () => {
+    const phones = await InMemory.make<IcuSmsText.TemplatesRefused>({
+      phones: { defaultRegion: "CH", regions: ["CH"] },
+      codes: "zitadel",
+      texts: IcuSmsText.layer(),
+      limits: { codesPerUser: [{ max: 1, within: "2 hours" }], waitBetweenCodes: "off" }
+    })
+    await phones.users.register({ userId: "ada", resourceOwner: "demo", language: "de" })
+    const host = phones.as(admin)
+    await host.setPhone({ userId: "ada", phone: "079 123 45 67" })
+    const { code, text } = await phones.nextSms("+41791234567")
+    assert.match(code!, /^[A-Z0-9]{6}$/)
+    assert.include(text, "Ihr Bestätigungscode")
+    const later = await rejection(host.resendPhoneCode({ userId: "ada" })) as Errors.TooManyRequests
+    assert.closeTo(later.until.epochMilliseconds - Date.now(), 7_200_000, 60_000)
+    const abroad = await rejection(host.setPhone({ userId: "ada", phone: "+4915112345678" }))
+    assert.strictEqual((abroad as Errors.InvalidPhoneNumber).reason, "RegionRefused")
+    await phones.close()
   })
 
   it("let a caller go at once who aborts, also where a provider is being asked", async () => {
@@ -263,20 +290,40 @@ describe("the settings of PostgreSQL without Effect", () => {
     const wrong: ReadonlyArray<readonly [object, RegExp]> = [
       [{ maxConnections: Number.NaN }, /^maxConnections must be a whole number from 2$/],
       [{ maxConnections: 1 }, /^maxConnections/],
-      [{ codes: "digits8" }, /^codes must be digits6 or zitadel$/],
+      [{ codes: "digits8" }, /^codes must be one of digits6, zitadel$/],
+      [{ codeKeys: "a:short" }, /^codeKeys must be a comma-separated list of id:base64/],
+      [{ fingerprintKey: "short" }, /^fingerprintKey must be at least 32 bytes in base64$/],
+      [{ databaseUrl: undefined }, /^databaseUrl must be given/],
+      [{ databaseUrl: "localhost" }, /^databaseUrl must be a postgres:\/\/ URL$/],
+      [{ sms: () => Promise.resolve() }, /^sms must be a layer, such as SmsSender/],
+      [{ texts: "en" }, /^texts must be a layer/],
+      [{ delivers: "no" }, /^delivers must be true or false$/],
+      [{ maxConnection: 3 }, /^maxConnection is no option: there are codeKeys, databaseUrl,/],
+      [{ phones: { region: ["CH"] } }, /^phones.region is no option: there are accept, defaultRegion, regions$/],
+      [{ phones: { regions: "CH" } }, /^phones.regions must be a list/],
       [{ phones: { accept: "Mobile" } }, /^phones.accept must be/],
       [{ phones: { regions: ["ch"] } }, /^phones has a region that there is not/],
       [{ phones: { defaultRegion: "XX" } }, /^phones has a region that there is not/],
-      [{ phones: { regions: [] } }, /^phones.regions must have a region/],
-      [{ limits: { guessPerCode: 3 } }, /^limits.guessPerCode is no limit: there are guessesPerCode/],
-      [{ limits: { codesPerNumber: undefined } }, /^limits.codesPerNumber must be/]
+      [{ phones: { regions: [] } }, /^phones.regions must be a list of regions, or "all"$/],
+      [{ limits: { guessPerCode: 3 } }, /^limits.guessPerCode is no option: there are guessesPerCode/],
+      [{ limits: { codesPerNumber: undefined } }, /^limits: codesPerNumber must be/],
+      [{ limits: { guessesPerCode: "5" } }, /^limits: guessesPerCode must be a whole number/],
+      [{ limits: { codesPerUser: { max: 1, within: 1000 } } }, /^limits: codesPerUser must be a list/],
+      [{ limits: { codesPerUser: [{ max: 1, within: "a day" }] } }, /^limits.codesPerUser.within must be a duration/],
+      [
+        { limits: { codesPerUser: [{ max: 1 }] } },
+        /^limits: codesPerUser must be a list of windows, each whose within/
+      ],
+      [
+        { limits: { wrongGuessesPerUser: [{ max: 1, within: 1000 }] } },
+        /^limits: wrongGuessesPerUser must be a window/
+      ],
+      [{ limits: { waitBetweenCodes: 30 } }, /^limits: waitBetweenCodes must be a wait/]
     ]
     for (const [option, rule] of wrong) assert.throws(() => OverPostgres.layer({ ...options, ...option }), rule)
   })
 
-  it("reject where the keys are wrong, or the database is not there", async () => {
-    const weak = await rejection(UserPhones.make(OverPostgres.layer({ ...options, codeKeys: "a:short" })))
-    assert.include(String(weak), "CODE_KEYS")
+  it("reject where the database is not there", async () => {
     await rejection(UserPhones.make(OverPostgres.layer(options)))
   })
 })

@@ -12,17 +12,18 @@ const parsers: Readonly<
   Record<string, { readonly rule: string; readonly parse: (text: string) => Change | undefined }>
 > = {
   "guesses-per-code": count("guessesPerCode"),
-  "wrong-guesses-per-user": guesses("wrongGuessesPerUser"),
-  "wrong-guesses-per-number": guesses("wrongGuessesPerNumber"),
+  "wrong-guesses-per-user": guesses("wrongGuessesPerUser", "a window of at most 100, such as 10/24h"),
+  "wrong-guesses-per-number": guesses("wrongGuessesPerNumber", "a window, such as 10/24h"),
   "wrong-guesses-in-a-row": count("wrongGuessesInARow"),
   "wait-between-codes": {
     rule: "the first and the longest wait, such as 30s-32m",
     parse: (text) => {
       if (text === "off") return { waitBetweenCodes: "off" }
       const [first, longest, ...more] = text.split("-").map(durationOf)
-      if (first === undefined || longest === undefined || more.length > 0) return undefined
-      if (Duration.isGreaterThan(first, longest) || !Duration.isGreaterThan(first, Duration.zero)) return undefined
-      return { waitBetweenCodes: { first, longest, jitter: 0.1 } }
+      const { waitBetweenCodes: usual } = Limits.defaults
+      return first === undefined || longest === undefined || more.length > 0 || usual === "off"
+        ? undefined
+        : { waitBetweenCodes: { ...usual, first, longest } }
     }
   },
   "codes-per-number": windows("codesPerNumber"),
@@ -43,7 +44,9 @@ export const parse = (text: string): Result.Result<Limits.Limits, string> => {
       )
     }
     const change = parser.parse(value)
-    if (change === undefined) return Result.fail(`${name} must be off, or ${parser.rule}`)
+    if (change === undefined || Limits.faultOf({ ...Limits.off, ...change }, true) !== undefined) {
+      return Result.fail(`${name} must be off, or ${parser.rule}`)
+    }
     if (changes.has(name)) return Result.fail(`${name} must be named once`)
     changes.set(name, change)
   }
@@ -61,8 +64,9 @@ export const durationOf = (text: string): Duration.Duration | undefined => {
 function windowOf(text: string): Counters.Window | undefined {
   const [max = "", within = "", ...more] = text.split("/").map((part) => part.trim())
   const duration = durationOf(within)
-  if (!/^[1-9]\d{0,5}$/.test(max) || duration === undefined || more.length > 0) return undefined
-  return Duration.isGreaterThan(duration, Duration.zero) ? { max: Number(max), within: duration } : undefined
+  return /^\d{1,9}$/.test(max) && duration !== undefined && more.length === 0
+    ? { max: Number(max), within: duration }
+    : undefined
 }
 
 function count(key: "guessesPerCode" | "wrongGuessesInARow") {
@@ -70,18 +74,18 @@ function count(key: "guessesPerCode" | "wrongGuessesInARow") {
     rule: "a whole number from 1",
     parse: (text: string): Change | undefined => {
       if (text === "off") return { [key]: "off" }
-      return /^[1-9]\d{0,8}$/.test(text) ? { [key]: Number(text) } : undefined
+      return /^\d{1,9}$/.test(text) ? { [key]: Number(text) } : undefined
     }
   }
 }
 
-function guesses(key: "wrongGuessesPerUser" | "wrongGuessesPerNumber") {
+function guesses(key: "wrongGuessesPerUser" | "wrongGuessesPerNumber", rule: string) {
   return {
-    rule: "a window of at most 100, such as 10/24h",
+    rule,
     parse: (text: string): Change | undefined => {
       if (text === "off") return { [key]: "off" }
       const window = windowOf(text)
-      return window !== undefined && window.max <= 100 ? { [key]: window } : undefined
+      return window && { [key]: window }
     }
   }
 }

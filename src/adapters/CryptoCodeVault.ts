@@ -188,6 +188,28 @@ const parseCodeKeys = (text: string): Keys["codeKeys"] | undefined => {
   return first && [first, ...rest]
 }
 
+const rules = {
+  codeKeys: `must be a comma-separated list of id:base64 with different ids and at least ${keyLength} bytes each`,
+  fingerprintKey: `must be at least ${keyLength} bytes in base64`
+}
+
+/**
+ * Keys as the settings have them, or which of the two is wrong.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const keysOf = (
+  texts: { readonly codeKeys: string; readonly fingerprintKey: string }
+): Result.Result<Keys, { readonly name: keyof Keys; readonly rule: string }> => {
+  const codeKeys = parseCodeKeys(texts.codeKeys)
+  if (codeKeys === undefined) return Result.fail({ name: "codeKeys", rule: rules.codeKeys })
+  const fingerprintKey = parseKey(texts.fingerprintKey)
+  return fingerprintKey === undefined
+    ? Result.fail({ name: "fingerprintKey", rule: rules.fingerprintKey })
+    : Result.succeed({ codeKeys, fingerprintKey })
+}
+
 const setting = <A>(name: string, parse: (text: string) => A | undefined, expected: string): Config.Config<A> =>
   Config.schema(
     Schema.String.check(Schema.makeFilter((text) => parse(text) !== undefined || expected)),
@@ -202,12 +224,8 @@ const setting = <A>(name: string, parse: (text: string) => A | undefined, expect
  * @since 0.1.0
  */
 export const keysConfig = {
-  codeKeys: setting(
-    "CODE_KEYS",
-    parseCodeKeys,
-    `must be a comma-separated list of id:base64 with different ids and at least ${keyLength} bytes each`
-  ),
-  fingerprintKey: setting("FINGERPRINT_KEY", parseKey, `must be at least ${keyLength} bytes in base64`)
+  codeKeys: setting("CODE_KEYS", parseCodeKeys, rules.codeKeys),
+  fingerprintKey: setting("FINGERPRINT_KEY", parseKey, rules.fingerprintKey)
 }
 
 /**

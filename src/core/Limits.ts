@@ -7,7 +7,8 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { fullUntil, type Window } from "./Counters.ts"
-import { type Guesses, rememberedGuesses, type SendWait } from "./UserPhone.ts"
+import * as LimitKinds from "./internal/LimitKinds.ts"
+import type { Guesses, SendWait } from "./UserPhone.ts"
 
 /**
  * How long a user waits between two codes that are sent: `first`, doubled with every code up to `longest`, and halved
@@ -32,7 +33,7 @@ export interface Wait {
 export interface Limits {
   /** Wrong guesses on one code, after which it is spent; 5 by default. */
   readonly guessesPerCode: number | "off"
-  /** Wrong guesses of one user, whatever the codes; 10 in 24 hours by default. At most 100 are counted. */
+  /** Wrong guesses of one user, whatever the codes; 10 in 24 hours by default, 100 at most. */
   readonly wrongGuessesPerUser: Window | "off"
   /**
    * Wrong guesses at codes that were sent to one number, by all who do not hold it, as many by those who do, and as many by those for
@@ -122,41 +123,26 @@ export class LimitsRefused extends Schema.TaggedError<LimitsRefused>()("LimitsRe
 }
 
 /**
- * What is wrong with limits, undefined when nothing is. `hasCounters` tells whether the store keeps them.
+ * What is wrong with limits, undefined when nothing is; it begins with the name of the limit. `hasCounters` tells whether the store keeps
+ * counters. From JavaScript, limits may be anything.
  *
  * @category guards
  * @since 0.1.0
  */
 export const faultOf = (limits: Limits, hasCounters: boolean): string | undefined => {
-  const { codesPerNumber, codesPerUser, guessesPerCode, noticesPerNumber, waitBetweenCodes: wait } = limits
-  const { wrongGuessesInARow, wrongGuessesPerNumber, wrongGuessesPerUser } = limits
-  const byCounters = [codesPerNumber, codesPerUser, wrongGuessesPerNumber, noticesPerNumber]
-  if (!hasCounters && byCounters.some((limit) => limit !== "off")) {
-    return "codesPerNumber, codesPerUser, wrongGuessesPerNumber and noticesPerNumber need a store with counters: " +
-      "switch them off, or take another store"
+  const inForce = (Object.keys(kinds) as Array<keyof Limits>).filter((name) => limits[name] !== "off")
+  const counted = hasCounters ? [] : inForce.filter((name) => kinds[name].byStore)
+  if (counted.length > 0) {
+    return `${counted.join(", ")} need a store with counters: switch them off, or take another store`
   }
-  const windows = [wrongGuessesPerUser, ...byCounters].flat().filter((window) => window !== "off")
-  const counted = [guessesPerCode, wrongGuessesInARow].filter((count) => count !== "off")
-  const counts = [...windows.map(({ max }) => max), ...counted]
-  if (counts.some((count) => !Number.isInteger(count) || count < 1 || count > 1_000_000_000)) {
-    return "a limit must be \"off\" or a whole number from 1 to 1,000,000,000"
+  for (const name of inForce) {
+    const wrong = kinds[name].rule(limits[name])
+    if (wrong !== undefined) return `${name} must be ${wrong}, or "off"`
   }
-  if ([codesPerNumber, codesPerUser, noticesPerNumber].some((list) => list.length === 0)) {
-    return "a list of windows must have one, or be \"off\""
-  }
-  if (windows.some(({ within }) => !isSpan(within))) {
-    return "a window must be longer than nothing, and no longer than 10,000 years"
-  }
-  if (wait === "off") return undefined
-  if (!isSpan(wait.first) || !isSpan(wait.longest) || Duration.isGreaterThan(wait.first, wait.longest)) {
-    return "waitBetweenCodes must have a first wait longer than nothing, and a longest that is no shorter"
-  }
-  return wait.jitter >= 0 && wait.jitter <= 1 ? undefined : "the jitter of waitBetweenCodes must be from 0 to 1"
+  return undefined
 }
 
-/** What can be added to a time, here and in a database. */
-const isSpan = (duration: Duration.Duration): boolean =>
-  Duration.between(duration, { minimum: Duration.millis(1), maximum: Duration.days(3_652_425) })
+const kinds: { readonly [Name in keyof Limits]: LimitKinds.Kind } = LimitKinds.kinds
 
 /**
  * Whether a code with so many wrong guesses is spent.
@@ -189,7 +175,7 @@ export const guessesFullUntil = (
 ): DateTime.Utc | undefined =>
   window === "off"
     ? undefined
-    : fullUntil(wrongAt, { at, windows: [{ ...window, max: Math.min(window.max, rememberedGuesses) }] })
+    : fullUntil(wrongAt, { at, windows: [window] })
 
 /**
  * How many more wrong guesses will be looked at on a pending code, undefined for any number. Wrong guesses of others on
@@ -211,7 +197,7 @@ export const guessesLeft = (
   if (window !== "off") {
     const start = DateTime.subtractDuration(at, window.within)
     const counted = wrongAt.filter((time) => DateTime.isGreaterThan(time, start)).length
-    left.push(Math.min(window.max, rememberedGuesses) - counted)
+    left.push(window.max - counted)
   }
   return left.length === 0 ? undefined : Math.max(0, Math.min(...left))
 }

@@ -68,6 +68,14 @@ export type Region = CountryCode
 export const isRegion = (text: string): text is Region => isSupportedCountry(text)
 
 /**
+ * How strictly a number can be judged, see `PhonePolicy.accept`.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const acceptances = ["mobile", "valid", "parsable"] as const
+
+/**
  * Which numbers a user may have.
  *
  * @category models
@@ -83,7 +91,7 @@ export interface PhonePolicy {
    * - `valid`: a valid number of any line type but premium rate, toll free and shared cost.
    * - `parsable`: anything with a known country code and at most 15 digits, as ZITADEL takes it.
    */
-  readonly accept?: "mobile" | "valid" | "parsable" | undefined
+  readonly accept?: typeof acceptances[number] | undefined
   /** The only regions whose numbers are taken, or `all`, the default. */
   readonly regions?: "all" | ReadonlyArray<Region> | undefined
 }

@@ -7,9 +7,10 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Memory from "../adapters/Memory.ts"
 import { SmsInbox } from "../adapters/MemorySmsNotifier.ts"
-import * as Limits from "../core/Limits.ts"
+import * as Operations from "../core/Operations.ts"
+import * as SmsDelivery from "../core/SmsDelivery.ts"
 import { make as makeOver, type UserPhones } from "./index.ts"
-import { limitsOf } from "./internal/Input.ts"
+import { checkNames, layerRules, ruleNames, type RuleOptions } from "./internal/Options.ts"
 
 /**
  * A message that would have been sent.
@@ -35,20 +36,14 @@ export interface MemoryUserPhones extends UserPhones {
 }
 
 /**
- * Users, phones and messages in memory, each time new ones. `limits` are off unless they are asked for, since tests are quicker than
- * people.
+ * Users, phones and messages in memory, each time new ones, by the same rules as `promise/Postgres`, but that `limits` are off unless
+ * they are asked for (`{}` for the default ones), since tests are quicker than people. Rejects where an option cannot be meant.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (
-  { limits = "off" }: { readonly limits?: Partial<Limits.Limits> | "off" | undefined } = {}
-): Promise<MemoryUserPhones> => {
+export const make = <E = never>(options: RuleOptions<E> = {}): Promise<MemoryUserPhones> => {
   let inbox: SmsInbox["Service"]
-  const layer = Layer.effectDiscard(Effect.map(SmsInbox, (made) => void (inbox = made))).pipe(
-    Layer.provideMerge(Memory.layer),
-    Layer.provide(Layer.sync(Limits.Limits, () => limitsOf(limits)))
-  )
   const read = new Map<string, number>()
 
   const nextSms = (recipient: string): Promise<SentSms> =>
@@ -72,5 +67,13 @@ export const make = (
       Effect.runPromise
     )
 
-  return makeOver(layer).then((phones) => ({ ...phones, nextSms }))
+  return Promise.resolve(options).then(({ limits = "off", ...rules }) => {
+    checkNames("", rules, ruleNames)
+    const layer = Layer.effectDiscard(Effect.map(SmsInbox, (made) => void (inbox = made))).pipe(
+      Layer.provideMerge(Layer.merge(Operations.layer, SmsDelivery.layer())),
+      Layer.provideMerge(layerRules({ limits, ...rules })),
+      Layer.provideMerge(Memory.layerPorts)
+    )
+    return makeOver(layer)
+  }).then((phones) => ({ ...phones, nextSms }))
 }

@@ -76,7 +76,7 @@ export interface PhoneOperations {
     request: { readonly userId: string; readonly verificationCode: string },
     options?: CallOptions
   ) => Promise<DetailsResult>
-  /** Makes a new code. */
+  /** Makes a new code for the number; the one before it is accepted for another 60 seconds. */
   readonly resendPhoneCode: (request: {
     readonly userId: string
     /** `SendCode` by default. */
@@ -92,7 +92,8 @@ export interface PhoneOperations {
 }
 
 /**
- * Which users there are. `register` rejects with `UserAlreadyExists` where the id is taken, also by a user that was removed.
+ * Which users there are. `register` rejects with `UserAlreadyExists` where the id is taken, also by a user that was removed; `update` and
+ * `remove` with `NotFound` where there is no such user.
  *
  * @category models
  * @since 0.1.0
@@ -120,6 +121,8 @@ export interface UserRegistry {
 }
 
 /**
+ * The module as a host without Effect has it: the operations on behalf of a caller, and the users that there are.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -127,6 +130,9 @@ export interface UserPhones {
   /** Throws `InvalidArgument` for a caller whose ids or grants are of another shape. */
   readonly as: (caller: Caller) => PhoneOperations
   readonly users: UserRegistry
-  /** Takes no more calls, waits for those that run, and ends what the layer started, such as the worker, once it has done what it has in hand. */
+  /**
+   * Takes no more calls, waits for those that run, and ends what the layer started, such as the worker, once it has done what it has in
+   * hand. What is shared by a `memoMap` goes on until the others have ended as well.
+   */
   readonly close: () => Promise<void>
 }

@@ -31,7 +31,7 @@ export type * from "./UserPhones.ts"
 /**
  * Builds a layer of the operations, such as those of `promise/Postgres` and `promise/Memory`, or one of a host's own, and rejects with what
  * keeps it from being built. With a `memoMap` it shares what is built with others that have the same, such as the routes of
- * `HttpRouter.toWebHandler`.
+ * `HttpRouter.toWebHandler`; what is shared ends when all of them have ended: call that one's `dispose`, too.
  *
  * @category constructors
  * @since 0.1.0
@@ -84,44 +84,53 @@ const phonesOf = <E>(runtime: ManagedRuntime.ManagedRuntime<Operations | Users, 
         options: CallOptions | undefined
       ) => run(Effect.provideService(effect, Actor, actor), options)
       return {
-        setPhone: ({ phone, verification = "SendCode", ...request } = nothing, options) =>
-          call(
-            Effect.flatMap(secretOf("SetPhoneRequest", "phone", phone), (phone) =>
-              SetPhone.use(({ setPhone }) =>
-                setPhone({ ...request, phone, verification: { _tag: verification } })
-              )),
+        setPhone: (given, options) => {
+          const { phone, verification = "SendCode", ...request } = given ?? nothing
+          return call(
+            Effect.flatMap(
+              secretOf("SetPhoneRequest", "phone", phone),
+              (phone) =>
+                SetPhone.use(({ setPhone }) => setPhone({ ...request, phone, verification: { _tag: verification } }))
+            ),
             options
-          ).then(codeResult),
-        verifyPhone: ({ userId, verificationCode } = nothing, options) =>
-          call(
+          ).then(codeResult)
+        },
+        verifyPhone: (given, options) => {
+          const { userId, verificationCode } = given ?? nothing
+          return call(
             Effect.flatMap(
               secretOf("VerifyPhoneRequest", "verificationCode", verificationCode),
               (code) => VerifyPhone.use(({ verifyPhone }) => verifyPhone({ userId, verificationCode: code }))
             ),
             options
-          ).then(PhoneJson.detailsAnswer),
-        resendPhoneCode: ({ verification = "SendCode", ...request } = nothing, options) =>
-          call(
+          ).then(PhoneJson.detailsAnswer)
+        },
+        resendPhoneCode: (given, options) => {
+          const { verification = "SendCode", ...request } = given ?? nothing
+          return call(
             ResendPhoneCode.use(({ resendPhoneCode }) =>
               resendPhoneCode({ ...request, verification: { _tag: verification } })
             ),
             options
-          ).then(codeResult),
-        removePhone: (request = nothing, options) =>
-          call(RemovePhone.use(({ removePhone }) => removePhone(request)), options).then(PhoneJson.detailsAnswer),
-        getPhone: (request = nothing, options) =>
-          call(GetPhone.use(({ getPhone }) => getPhone(request)), options).then(PhoneJson.phoneAnswer),
-        unlockPhoneVerification: (request = nothing, options) =>
+          ).then(codeResult)
+        },
+        removePhone: (request, options) =>
+          call(RemovePhone.use(({ removePhone }) => removePhone(request ?? nothing)), options)
+            .then(PhoneJson.detailsAnswer),
+        getPhone: (request, options) =>
+          call(GetPhone.use(({ getPhone }) => getPhone(request ?? nothing)), options).then(PhoneJson.phoneAnswer),
+        unlockPhoneVerification: (request, options) =>
           call(
-            UnlockPhoneVerification.use(({ unlockPhoneVerification }) => unlockPhoneVerification(request)),
+            UnlockPhoneVerification.use(({ unlockPhoneVerification }) => unlockPhoneVerification(request ?? nothing)),
             options
           ).then(PhoneJson.detailsAnswer)
       }
     },
 
     users: {
-      register: ({ kind = "human", language, resourceOwner, state = "active", userId: id } = nothing) =>
-        withId(id, (users, userId) =>
+      register: (given) => {
+        const { kind = "human", language, resourceOwner, state = "active", userId: id } = given ?? nothing
+        return withId(id, (users, userId) =>
           Effect.flatMap(
             Effect.all({
               resourceOwner: identifier("resourceOwner", resourceOwner, OrganizationId),
@@ -130,9 +139,11 @@ const phonesOf = <E>(runtime: ManagedRuntime.ManagedRuntime<Operations | Users, 
               language: languageText(language)
             }),
             (user) => users.register({ userId, ...user })
-          )),
-      update: (id, { resourceOwner, state, ...others } = {}) =>
-        withId(id, (users, userId) =>
+          ))
+      },
+      update: (id, changes) => {
+        const { resourceOwner, state, ...others } = changes ?? {}
+        return withId(id, (users, userId) =>
           Effect.flatMap(
             Effect.all({
               ...(resourceOwner === undefined
@@ -142,7 +153,8 @@ const phonesOf = <E>(runtime: ManagedRuntime.ManagedRuntime<Operations | Users, 
               ...("language" in others ? { language: languageText(others.language) } : {})
             }),
             (changes) => users.update(userId, changes)
-          )),
+          ))
+      },
       remove: (id) => withId(id, (users, userId) => users.remove(userId))
     },
 

@@ -70,14 +70,6 @@ describe("guesses", () => {
     assert.strictEqual(guessesFullUntil(off, guesses(100), at(100)), undefined)
   })
 
-  it("are a hundred in the window at most, since no more are remembered", () => {
-    const limits: Limits = { ...off, wrongGuessesPerUser: { max: 150, within: Duration.hours(1) } }
-    assert.strictEqual(guessesFullUntil(limits, guesses(99), at(100)), undefined)
-    assertSame(guessesFullUntil(limits, guesses(100), at(100)), at(3600))
-    assert.strictEqual(guessesLeft(limits, 0, guesses(100), at(100)), 0)
-    assert.strictEqual(guessesLeft(limits, 0, guesses(40), at(100)), 60)
-  })
-
   it("are left as long as every limit leaves some", () => {
     assert.strictEqual(guessesLeft(defaults, 0, guesses(0), at(0)), 5)
     assert.strictEqual(guessesLeft(defaults, 3, guesses(3), at(10)), 2)
@@ -98,49 +90,71 @@ describe("guesses", () => {
 describe("limits", () => {
   const window = { max: 1, within: Duration.seconds(1) }
   const wait = { first: Duration.seconds(30), longest: Duration.seconds(30), jitter: 0 }
+  const names = Object.keys(defaults) as ReadonlyArray<keyof Limits>
+  const faultWith = (name: keyof Limits, limit: unknown) => faultOf({ ...off, [name]: limit }, true) ?? ""
+  const [counts, windows, lists] = ["number", "object", "list"].map((kind) =>
+    names.filter((name) => (Array.isArray(defaults[name]) ? "list" : typeof defaults[name]) === kind)
+  ) as unknown as readonly [typeof names, typeof names, typeof names]
 
   it("are in order by default, and where they are off", () => {
     assert.deepStrictEqual([defaults, off].map((limits) => faultOf(limits, true)), [undefined, undefined])
+    assert.sameMembers(Object.keys(off), [...names])
+    assert.sameMembers([...counts, ...windows, ...lists], [...names])
   })
 
   it("per number and per user's codes need a store that counts, and no others do", () => {
-    const { codesPerNumber, codesPerUser, noticesPerNumber, wrongGuessesPerNumber, ...others } = defaults
-    const counted = [{ codesPerNumber }, { codesPerUser }, { wrongGuessesPerNumber }, { noticesPerNumber }]
-    for (const limit of counted) {
-      assert.match(faultOf({ ...off, ...limit }, false) ?? "", /need a store with counters/)
-      assert.isUndefined(faultOf({ ...off, ...limit }, true))
-    }
-    assert.isUndefined(faultOf({ ...off, ...others }, false))
+    const needing = names.filter((name) => faultOf({ ...off, [name]: defaults[name] }, false) !== undefined)
+    assert.sameMembers(needing, ["codesPerNumber", "codesPerUser", "wrongGuessesPerNumber", "noticesPerNumber"])
+    assert.strictEqual(
+      faultOf({ ...defaults, codesPerNumber: "off" }, false),
+      "wrongGuessesPerNumber, codesPerUser, noticesPerNumber need a store with counters: switch them off, or take another store"
+    )
   })
 
   it("are whole numbers from 1", () => {
-    for (const max of [0, -1, 1.5, Number.NaN, Infinity, 1_000_000_001, Number.MAX_SAFE_INTEGER]) {
-      const faults: ReadonlyArray<Partial<Limits>> = [
-        { guessesPerCode: max },
-        { wrongGuessesInARow: max },
-        { wrongGuessesPerUser: { ...window, max } },
-        { wrongGuessesPerNumber: { ...window, max } },
-        { noticesPerNumber: [{ ...window, max }] },
-        { codesPerNumber: [window, { ...window, max }] },
-        { codesPerUser: [{ ...window, max }] }
+    for (const max of [0, -1, 1.5, Number.NaN, Infinity, 1_000_000_001, Number.MAX_SAFE_INTEGER, "5", undefined]) {
+      const faults = [
+        ...counts.map((name) => [name, max] as const),
+        ...windows.filter((name) => name !== "waitBetweenCodes").map((name) => [name, { ...window, max }] as const),
+        ...lists.map((name) => [name, [window, { ...window, max }]] as const)
       ]
-      for (const fault of faults) {
-        assert.match(faultOf({ ...off, ...fault }, true) ?? "", /whole number from 1/)
+      assert.lengthOf(faults, 7)
+      for (const [name, limit] of faults) {
+        assert.match(
+          faultWith(name, limit),
+          new RegExp(`^${name} must be .*a whole number from 1 to [\\d,]+, or "off"$`)
+        )
       }
     }
     assert.isUndefined(faultOf({ ...off, guessesPerCode: 1, wrongGuessesInARow: 1, codesPerUser: [window] }, true))
   })
 
+  it("on a user's wrong guesses are a hundred at most, since no more are remembered", () => {
+    assert.strictEqual(faultWith("wrongGuessesPerUser", { ...window, max: 100 }), "")
+    assert.match(faultWith("wrongGuessesPerUser", { ...window, max: 101 }), /^wrongGuessesPerUser must be .*1 to 100,/)
+    assert.strictEqual(faultWith("wrongGuessesPerNumber", { ...window, max: 101 }), "")
+  })
+
   it("have windows that last, and end", () => {
-    for (const key of ["codesPerNumber", "codesPerUser", "noticesPerNumber"] as const) {
-      assert.match(faultOf({ ...off, [key]: [] }, true) ?? "", /^a list of windows must have one/)
-    }
-    for (const within of [Duration.zero, Duration.infinity, Duration.days(3_700_000)]) {
-      for (const key of ["codesPerNumber", "codesPerUser"] as const) {
-        assert.match(faultOf({ ...off, [key]: [window, { max: 1, within }] }, true) ?? "", /^a window must/)
+    const spans = [Duration.zero, Duration.infinity, Duration.days(3_700_000), "1 hour", 3_600_000, undefined]
+    for (const within of spans) {
+      for (const name of lists) {
+        assert.match(
+          faultWith(name, [window, { max: 1, within }]),
+          new RegExp(`^${name} must be a list of windows, each whose within is a Duration`)
+        )
       }
-      for (const key of ["wrongGuessesPerUser", "wrongGuessesPerNumber"] as const) {
-        assert.match(faultOf({ ...off, [key]: { max: 1, within } }, true) ?? "", /^a window must/)
+      for (const name of ["wrongGuessesPerUser", "wrongGuessesPerNumber"] as const) {
+        assert.match(faultWith(name, { max: 1, within }), new RegExp(`^${name} must be a window whose within`))
+      }
+    }
+  })
+
+  it("are of their kind, and none is missing", () => {
+    for (const name of names) {
+      const others = [counts, windows, lists].find((kind) => !kind.includes(name))!
+      for (const limit of [defaults[others[0]!], undefined, null, "on", true, []]) {
+        assert.match(faultWith(name, limit), new RegExp(`^${name} must be .*, or "off"$`), JSON.stringify(limit))
       }
     }
   })
@@ -150,16 +164,19 @@ describe("limits", () => {
       { ...wait, first: Duration.zero },
       { ...wait, longest: Duration.infinity },
       { ...wait, first: Duration.infinity, longest: Duration.infinity },
-      { ...wait, longest: Duration.seconds(29) }
+      { ...wait, longest: Duration.seconds(29) },
+      { ...wait, first: 30 }
     ]
-    for (const waitBetweenCodes of wrong) {
-      assert.match(faultOf({ ...off, waitBetweenCodes }, true) ?? "", /^waitBetweenCodes must/)
+    for (const limit of wrong) {
+      assert.match(faultWith("waitBetweenCodes", limit), /^waitBetweenCodes must be a wait whose first is a Duration/)
     }
-    for (const jitter of [-0.1, 1.1, Number.NaN]) {
-      const fault = faultOf({ ...off, waitBetweenCodes: { ...wait, jitter } }, true)
-      assert.strictEqual(fault, "the jitter of waitBetweenCodes must be from 0 to 1")
+    for (const jitter of [-0.1, 1.1, Number.NaN, undefined]) {
+      assert.strictEqual(
+        faultWith("waitBetweenCodes", { ...wait, jitter }),
+        "waitBetweenCodes must be a wait whose jitter is from 0 to 1, or \"off\""
+      )
     }
-    for (const jitter of [0, 1]) assert.isUndefined(faultOf({ ...off, waitBetweenCodes: { ...wait, jitter } }, true))
+    for (const jitter of [0, 1]) assert.strictEqual(faultWith("waitBetweenCodes", { ...wait, jitter }), "")
   })
 })
 

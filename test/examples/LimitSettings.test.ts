@@ -13,6 +13,7 @@ const accepted: ReadonlyArray<readonly [text: string, change: Partial<Limits.Lim
   ["guesses-per-code = off", { guessesPerCode: "off" }],
   ["wrong-guesses-per-user=100/1h", { wrongGuessesPerUser: { max: 100, within: Duration.hours(1) } }],
   ["wrong-guesses-per-number=20/24h", { wrongGuessesPerNumber: { max: 20, within: Duration.hours(24) } }],
+  ["wrong-guesses-per-number=101/24h", { wrongGuessesPerNumber: { max: 101, within: Duration.hours(24) } }],
   ["wrong-guesses-per-number=off", { wrongGuessesPerNumber: "off" }],
   ["wrong-guesses-per-user=off", { wrongGuessesPerUser: "off" }],
   ["wrong-guesses-in-a-row=50", { wrongGuessesInARow: 50 }],
@@ -40,7 +41,7 @@ const refused: ReadonlyArray<readonly [text: string, rule: RegExp]> = [
     "wrong-guesses-per-user=101/24h",
     /^wrong-guesses-per-user must be off, or a window of at most 100, such as 10\/24h$/
   ],
-  ["wrong-guesses-per-number=101/24h", /^wrong-guesses-per-number must be off, or a window of at most 100/],
+  ["wrong-guesses-per-number=0/24h", /^wrong-guesses-per-number must be off, or a window, such as 10\/24h$/],
   ["wrong-guesses-per-user=10", /^wrong-guesses-per-user must/],
   ["wait-between-codes=0s-32m", /^wait-between-codes must/],
   ["wait-between-codes=2m-1m", /^wait-between-codes must be off, or the first and the longest wait, such as 30s-32m$/],

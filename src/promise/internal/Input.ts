@@ -6,7 +6,6 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Actor from "../../core/Actor.ts"
 import * as Errors from "../../core/Errors.ts"
-import * as Limits from "../../core/Limits.ts"
 import { OrganizationId, UserId } from "../../core/UserId.ts"
 import type { Caller } from "../UserPhones.ts"
 
@@ -39,23 +38,6 @@ export const languageText = (given: string | null | undefined) => {
   return language === undefined || typeof language === "string"
     ? Effect.succeed(language)
     : invalid("User", "language", "must be a text")
-}
-
-/** An option that cannot be meant. */
-export const refuseOption = (option: string, rule: string): never => {
-  throw new RangeError(`${option} ${rule}`)
-}
-
-/** All limits, where some differ from the default. */
-export const limitsOf = (limits: Partial<Limits.Limits> | "off"): Limits.Limits => {
-  if (limits === "off") return Limits.off
-  for (const [name, limit] of Object.entries(limits)) {
-    if (!Object.hasOwn(Limits.defaults, name)) {
-      refuseOption(`limits.${name}`, `is no limit: there are ${Object.keys(Limits.defaults).join(", ")}`)
-    }
-    if (limit === undefined) refuseOption(`limits.${name}`, "must be \"off\", or be left out")
-  }
-  return { ...Limits.defaults, ...limits }
 }
 
 const decodeCaller = Schema.decodeUnknownOption(Schema.Struct({
