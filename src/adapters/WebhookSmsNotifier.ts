@@ -215,8 +215,8 @@ const payloadOf = (sms: Sms, callbackUrl: URL | undefined) => {
   }
 }
 
-/** Of a code from outside nothing else is kept: it could quote the number. */
-const Code = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9._-]{1,64}$/), Schema.isPattern(/^(?!.*\d{7})/))
+/** Of a code from outside nothing else is kept: it could quote the number, or the code that was sent. */
+const Code = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9._-]{1,64}$/), Schema.isPattern(/^(?!.*\d{6})/))
 
 const decodeAccepted = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({
   id: Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/))

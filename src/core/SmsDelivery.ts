@@ -1,9 +1,10 @@
 /**
  * The worker between the outbox and the notifier: claim, open, render, send, settle.
  *
- * A message is handed over at least once: again only when the process dies, or loses its lease, between hand-over and
- * settlement. Any number of workers may run, in any number of processes. Nothing that one message does keeps another from
- * being delivered.
+ * A message is tried until a notifier takes it or it is of no more use: its code used, spent or expired. It may be handed over more than
+ * once: when the process dies or loses its lease before settlement, or when an attempt fails although the provider took it. Attempts
+ * come twice as far apart each time, in the end about once a minute. Any number of workers may run, in any number of processes. Nothing
+ * that one message does keeps another from being delivered.
  */
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
@@ -34,8 +35,6 @@ export interface SmsDeliveryOptions {
   readonly concurrency?: number | undefined
   /** How long a message is this worker's; 60 seconds by default. A hand-over is given up after half of it. */
   readonly lease?: Duration.Input | undefined
-  /** How often a message is tried before it is dead; by default as often as fits in its life, in the end about once a minute. */
-  readonly maxAttempts?: number | undefined
   /** How long a shutdown waits for the messages in hand before it gives them back; 10 seconds by default. */
   readonly shutdownTimeout?: Duration.Input | undefined
 }
@@ -154,8 +153,7 @@ const concurrencyOf = ({ concurrency = 32 }: SmsDeliveryOptions): number => {
   return concurrency
 }
 
-const makeHandOver = ({ lease = "60 seconds", maxAttempts = Infinity }: SmsDeliveryOptions) =>
-  HandOver.make({ lease: Duration.fromInputUnsafe(lease), maxAttempts })
+const makeHandOver = ({ lease = "60 seconds" }: SmsDeliveryOptions) => HandOver.make(Duration.fromInputUnsafe(lease))
 
 /** Runs an effect whenever messages are told to have come. Where they cannot be told, they are found by looking. */
 const listen = (outbox: Outbox["Service"], stir: Effect.Effect<unknown>) =>

@@ -27,7 +27,7 @@ const holding = (...codeKeys: CodeKeys) =>
   Instance.make({
     keys: { codeKeys, fingerprintKey },
     limits: Limits.defaults,
-    delivery: { concurrency: 1, maxAttempts: 2 }
+    delivery: { concurrency: 1 }
   })
 
 /** What the two processes of a deployment hold, from before a rotation until after it. */

@@ -175,15 +175,60 @@ describe("SmsDelivery's records", () => {
   it.effect("say why a message is tried again or given up", () =>
     Effect.gen(function*() {
       const { message, outboxOf, settled } = yield* oneMessage
-      for (const maxAttempts of [10, 1]) {
-        const throttled = failing(new SmsNotifier.Throttled({}))
-        const { deliverDue } = yield* workerOf(outboxOf(message), throttled, { maxAttempts })
+      for (const reason of [new SmsNotifier.Throttled({}), new SmsNotifier.Permanent({ code: "21211" })]) {
+        const { deliverDue } = yield* workerOf(outboxOf(message), failing(reason))
         yield* Effect.provideService(deliverDue, Random.Random, { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0.8 })
       }
       assert.deepStrictEqual(settled, [
         { _tag: "Retry", at: DateTime.makeUnsafe(1200), reason: "throttled" },
-        { _tag: "Dead", reason: "attempts spent: throttled" }
+        { _tag: "Dead", reason: "permanent: 21211" }
       ])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("keep and log nothing of what a provider says that quotes the code or the number", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf, settled } = yield* oneMessage
+      const { layer, logs } = record()
+      const quotes = [Redacted.value(code), `to ${Redacted.value<string>(recipient).slice(1)}!`]
+      for (const quote of quotes) {
+        for (
+          const send of [
+            failing(new SmsNotifier.Permanent({ code: quote })),
+            failing(new SmsNotifier.DestinationRefused({ code: quote })),
+            failing(new SmsNotifier.AccountRefused({ code: quote })),
+            notifier(() =>
+              Effect.succeed({ provider: quote, reference: quote, receipt: { status: "failed", code: quote } })
+            )
+          ]
+        ) {
+          const { deliverDue } = yield* workerOf(outboxOf(message), send)
+          yield* Effect.provide(deliverDue, layer)
+        }
+      }
+      const told = JSON.stringify([settled, logs])
+      for (const quote of quotes) assert.notInclude(told, quote)
+      // Of each: three reasons and three words of a success, and three lines of the log.
+      assert.lengthOf(told.match(/what quotes the message/g) ?? [], quotes.length * 9)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("tell the operator of a refused account once a minute, whatever the notifier", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf } = yield* oneMessage
+      const { layer, logs } = record()
+      const { deliverDue } = yield* workerOf(
+        outboxOf(message),
+        failing(new SmsNotifier.AccountRefused({ code: "401" }))
+      )
+      for (let attempt = 0; attempt < 5; attempt++) {
+        yield* Effect.provide(deliverDue, layer)
+        yield* TestClock.adjust("20 seconds")
+      }
+      const line = [
+        "Error",
+        "the SMS provider takes nothing of this account, check its settings and its funds",
+        "account refused: 401"
+      ] as const
+      assert.deepStrictEqual(logs, [line, line])
     }).pipe(Effect.provide(layers)))
 })
 

@@ -6,30 +6,36 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
 import { CodeVault, type MessageBody } from "../CodeVault.ts"
 import * as Limits from "../Limits.ts"
 import { type ClaimedMessage, Outbox, type Route, routeOfProvider, type Settlement } from "../Outbox.ts"
-import { type Receipt, type SmsContent, SmsNotifier, type SmsNotSent } from "../SmsNotifier.ts"
+import {
+  AccountRefused,
+  DestinationRefused,
+  Permanent,
+  type Receipt,
+  type SmsContent,
+  SmsNotifier,
+  SmsNotSent
+} from "../SmsNotifier.ts"
 import { SmsText, type SmsTextInput } from "../SmsText.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
-import { keepable, printable } from "./Printable.ts"
+import { keepable, printable, type Tell } from "./Printable.ts"
 import * as ReceiptId from "./ReceiptId.ts"
 import { inSpan } from "./Span.ts"
-
-export interface HandOverOptions {
-  readonly lease: Duration.Duration
-  readonly maxAttempts: number
-}
 
 /** A message that was handed over, and what is known of it already. */
 type Sent = Extract<Settlement, { readonly _tag: "Sent" }> & { readonly receipt?: Receipt | undefined }
 
+type Settled = Exclude<Settlement, { readonly _tag: "Sent" }> | Sent
+
 /** How an attempt ended: settled, or not begun since nobody takes messages until then. */
-export type Outcome = Settlement | { readonly _tag: "Paused"; readonly until: DateTime.Utc }
+export type Outcome = Settled | { readonly _tag: "Paused"; readonly until: DateTime.Utc }
 
 export type HandOver = Effect.Success<ReturnType<typeof make>>
 
-export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOverOptions) {
+export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
   const outbox = yield* Outbox
   const vault = yield* CodeVault
   const text = yield* SmsText
@@ -55,6 +61,7 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
     }
     const content = contentOf(body)
     if (content === undefined) return { _tag: "Dead", reason: "no code" } as const
+    const told = notQuoting(body)
     const handed = yield* notifier.send({
       messageId,
       userId,
@@ -65,14 +72,13 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
       expiresAt,
       resends,
       receiptId: yield* receiptIds.of(messageId)
-    })
-    const reference = handed.reference && printable(handed.reference)
+    }).pipe(Effect.mapError((error) => withoutQuotes(error, told)))
     const sent: Sent = {
       _tag: "Sent",
       at: yield* DateTime.now,
-      ...handed,
-      provider: printable(handed.provider),
-      reference
+      provider: told(handed.provider),
+      reference: handed.reference && told(handed.reference),
+      ...(handed.receipt && { receipt: keepable(handed.receipt, told) })
     }
     return sent
   })
@@ -81,15 +87,15 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
     handOver(message).pipe(
       Effect.timeout(Duration.times(lease, 0.5)),
       Effect.catchTags({
-        SmsNotSent: (error) => afterFailure(message, maxAttempts, error),
-        TimeoutError: () => retry(message, maxAttempts, "timeout"),
+        SmsNotSent: (error) => afterFailure(message, error),
+        TimeoutError: () => retry(message, "timeout"),
         // Another process may hold the key: the message is never dead for that, until its code expires.
         UnknownKey: () => release("unknown key", keyPause),
         SealBroken: () => Effect.succeed({ _tag: "Dead", reason: "seal broken" } as const)
       }),
       Effect.catchCauseIf(
         (cause) => !Cause.hasInterruptsOnly(cause),
-        (cause) => Effect.andThen(logBug(message, Cause.squash(cause)), retry(message, maxAttempts, "bug"))
+        (cause) => Effect.andThen(logBug(message, Cause.squash(cause)), retry(message, "bug"))
       )
     )
 
@@ -97,12 +103,12 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
    * Settles, if need be again and again until the lease is over: until then the message is this worker's, and nobody has sent
    * it again. Only the waits in between can be interrupted.
    */
-  const settle = (message: ClaimedMessage, settlement: Settlement | Sent, leasedUntil: DateTime.Utc) => {
+  const settle = (message: ClaimedMessage, settlement: Settled, leasedUntil: DateTime.Utc) => {
     const once = Effect.uninterruptible(
       outbox.settle(message, settlement).pipe(
         Effect.tap(() =>
-          settlement._tag === "Sent" && "receipt" in settlement && settlement.receipt !== undefined
-            ? outbox.report(message.messageId, keepable(settlement.receipt), settlement.at)
+          settlement._tag === "Sent" && settlement.receipt !== undefined
+            ? outbox.report(message.messageId, settlement.receipt, settlement.at)
             : Effect.void
         )
       )
@@ -117,6 +123,32 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
       ),
       Effect.catchCause(() => Effect.logError("an SMS could not be settled", message.messageId))
     )
+  }
+
+  let refusalTold: DateTime.Utc | undefined
+
+  /** Once a minute at most, since many are refused at once. */
+  const logRefusal = Effect.fnUntraced(function*(reason: string) {
+    const now = yield* DateTime.now
+    if (refusalTold !== undefined && DateTime.isLessThan(now, DateTime.add(refusalTold, { minutes: 1 }))) return
+    refusalTold = now
+    yield* Effect.logError("the SMS provider takes nothing of this account, check its settings and its funds", reason)
+  })
+
+  /** What an operator has to know of how an attempt ended. */
+  const logEnd = ({ messageId }: ClaimedMessage, outcome: Outcome): Effect.Effect<void> => {
+    switch (outcome._tag) {
+      case "Dead":
+        return Effect.logError("an SMS is given up", outcome.reason, messageId)
+      case "Dropped":
+        return outcome.reason === expired
+          ? Effect.logWarning("an SMS has expired before it could be sent", messageId)
+          : Effect.void
+      case "Retry":
+        return outcome.reason.startsWith(accountRefused) ? logRefusal(outcome.reason) : Effect.void
+      default:
+        return Effect.void
+    }
   }
 
   const routes: ReadonlyArray<Route> = providerRoute === undefined ? ["sms"] : ["sms", providerRoute]
@@ -138,12 +170,7 @@ export const make = Effect.fnUntraced(function*({ lease, maxAttempts }: HandOver
           Effect.catchCause(() =>
             Effect.map(DateTime.now, (at) => ({ _tag: "Retry", at, reason: "shutdown" } as const))
           ),
-          Effect.tap((outcome) => {
-            if (outcome._tag === "Dead") return Effect.logError("an SMS is given up", outcome.reason, message.messageId)
-            return outcome._tag === "Dropped" && outcome.reason === expired
-              ? Effect.logWarning("an SMS has expired before it could be sent", message.messageId)
-              : Effect.void
-          }),
+          Effect.tap((outcome) => logEnd(message, outcome)),
           Effect.tap((outcome) =>
             outcome._tag === "Paused"
               ? Effect.flatMap(
@@ -183,26 +210,48 @@ const expired = "expired"
 
 const dropped = (reason: string) => ({ _tag: "Dropped", reason }) as const
 
-const afterFailure = (
-  message: ClaimedMessage,
-  maxAttempts: number,
-  { reason }: SmsNotSent
-): Effect.Effect<Outcome> => {
+const afterFailure = (message: ClaimedMessage, { reason }: SmsNotSent): Effect.Effect<Outcome> => {
   switch (reason._tag) {
     case "Transient":
-      return retry(message, maxAttempts, "transient", reason.retryAfter)
+      return retry(message, "transient", reason.retryAfter)
     case "Throttled":
-      return retry(message, maxAttempts, "throttled", reason.retryAfter)
+      return retry(message, "throttled", reason.retryAfter)
     case "AccountRefused":
-      return retry(message, maxAttempts, `account refused: ${printable(reason.code)}`)
+      return retry(message, `${accountRefused}: ${reason.code}`)
     case "Paused":
       return Effect.succeed(reason)
     case "Permanent":
-      return Effect.succeed({ _tag: "Dead", reason: `permanent: ${printable(reason.code)}` })
+      return Effect.succeed({ _tag: "Dead", reason: `permanent: ${reason.code}` })
     case "DestinationRefused":
-      return Effect.succeed({ _tag: "Dead", reason: `destination refused: ${printable(reason.code)}` })
+      return Effect.succeed({ _tag: "Dead", reason: `destination refused: ${reason.code}` })
     case "OptedOut":
       return Effect.succeed({ _tag: "Dead", reason: "opted out" })
+  }
+}
+
+const accountRefused = "account refused"
+
+/**
+ * What a provider says, as it may be kept and logged: nothing that quotes the code or the number, which would then be told to whoever
+ * reads of the delivery.
+ */
+const notQuoting = (body: MessageBody): Tell => {
+  const code = body.kind === "code" && body.code !== undefined ? Redacted.value(body.code) : undefined
+  const secrets = [Redacted.value<string>(body.recipient).slice(1), ...(code === undefined ? [] : [code])]
+  return (text) => secrets.some((secret) => text.includes(secret)) ? "what quotes the message" : printable(text)
+}
+
+const withoutQuotes = (error: SmsNotSent, told: Tell): SmsNotSent => {
+  const { reason } = error
+  switch (reason._tag) {
+    case "AccountRefused":
+      return new SmsNotSent({ reason: new AccountRefused({ code: told(reason.code) }) })
+    case "DestinationRefused":
+      return new SmsNotSent({ reason: new DestinationRefused({ code: told(reason.code) }) })
+    case "Permanent":
+      return new SmsNotSent({ reason: new Permanent({ code: told(reason.code) }) })
+    default:
+      return error
   }
 }
 
@@ -211,11 +260,10 @@ const afterFailure = (
  * provider asks. No longer than the message is good for: then it is dropped, and its sealed body with it.
  */
 const retry = Effect.fnUntraced(
-  function*(message: ClaimedMessage, maxAttempts: number, reason: string, atLeast: Duration.Duration = Duration.zero) {
-    if (message.attempts + 1 >= maxAttempts) return { _tag: "Dead", reason: `attempts spent: ${reason}` } as const
-    const seconds = Math.min(2 ** message.attempts, 64) * (1 + 0.25 * (yield* Random.next))
+  function*({ attempts, expiresAt }: ClaimedMessage, reason: string, atLeast: Duration.Duration = Duration.zero) {
+    const seconds = Math.min(2 ** attempts, 64) * (1 + 0.25 * (yield* Random.next))
     const wait = Duration.max(atLeast, Duration.seconds(seconds))
-    const at = DateTime.min(DateTime.addDuration(yield* DateTime.now, wait), message.expiresAt)
+    const at = DateTime.min(DateTime.addDuration(yield* DateTime.now, wait), expiresAt)
     return { _tag: "Retry", at, reason } as const
   }
 )

@@ -8,6 +8,9 @@ import type { Receipt } from "../SmsNotifier.ts"
 /** At most 255 printable characters of ASCII. */
 export const printable = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 255)
 
+/** Makes of a provider's words what can be kept. */
+export type Tell = (text: string) => string
+
 /** A receipt with a code that can be kept. */
-export const keepable = (receipt: Receipt): Receipt =>
-  receipt.status === "failed" ? { ...receipt, code: printable(receipt.code) } : receipt
+export const keepable = (receipt: Receipt, told: Tell = printable): Receipt =>
+  receipt.status === "failed" ? { ...receipt, code: told(receipt.code) } : receipt
