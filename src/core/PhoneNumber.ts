@@ -123,7 +123,7 @@ export const parse = (
   isListed: (number: PhoneNumber) => boolean = () => false
 ): Result.Result<PhoneNumber, InvalidPhoneNumber> => {
   const written = plain(Redacted.value(text))
-  // A number with a country code has no context; and of one with, the library says now this, now that.
+  // The parser reads `;phone-context=` of RFC 3966 in different ways, and a number with a country code has none.
   if (/;phone-context=/i.test(written)) return fail("NotANumber")
   const parsed = parsePhoneNumberFromString(written, {
     extract: false,
@@ -132,8 +132,7 @@ export const parse = (
   if (parsed === undefined) {
     return fail(policy.defaultRegion === undefined && !written.startsWith("+") ? "NoCountryCode" : "NotANumber")
   }
-  // What is valid is written in one way only.
-  const settled = policy.accept === "parsable" ? settle(parsed) : parsed
+  const settled = policy.accept === "parsable" ? settle(parsed) : withZero(parsed)
   if (!isE164(settled.number)) return fail("NotANumber")
   const number = Redacted.make(settled.number)
   const refusal = isListed(number) ? undefined : judge(settled, policy)
@@ -152,6 +151,16 @@ const plain = (text: string): string =>
 
 /** Most numbers are written in nothing else. */
 const ascii = /^[ -~]*$/
+
+/**
+ * Gabon's numbers are valid with a zero in front and without it, as they were before 2012, and nowhere else is a line valid in two
+ * spellings: the same line has to be the same number.
+ */
+const withZero = (number: ParsedNumber): ParsedNumber => {
+  if (number.country !== "GA") return number
+  const longer = parsePhoneNumberFromString(`+2410${number.nationalNumber}`, { extract: false })
+  return longer?.formatNational() === number.formatNational() ? longer : number
+}
 
 /** Where a number need not be valid, a digit may go at each reading, such as a zero in front: the same line has to be the same number. */
 const settle = (number: ParsedNumber): ParsedNumber => {

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Result, Schema } from "effect"
 import * as Arbitrary from "effect/Arbitrary"
-import { getCountries, getExampleNumber } from "libphonenumber-js/max"
+import { getCountries, getExampleNumber, parsePhoneNumberFromString } from "libphonenumber-js/max"
 import examples from "libphonenumber-js/mobile/examples"
 import * as PhoneNumber from "../../src/core/PhoneNumber.ts"
 
@@ -22,6 +22,30 @@ describe("PhoneNumber", () => {
       return number !== undefined && parse(number.number, mobile) !== number.number
     })
     assert.deepStrictEqual(refused, [])
+  })
+
+  it("has one spelling of a line, with a zero in front and without", () => {
+    for (const text of ["+241 06 97 84 19", "+241 6 97 84 19", "06 97 84 19", "6 97 84 19"]) {
+      assert.strictEqual(parse(text, { ...mobile, defaultRegion: "GA" }), "+24106978419")
+    }
+    assert.strictEqual(parse("+241 62 97 84 19", mobile), "+24162978419")
+
+    const policies = [mobile, { ...mobile, accept: "valid" }] as const
+    const twice = policies.flatMap((policy) =>
+      getCountries().flatMap((region) => {
+        const number = getExampleNumber(region, examples)
+        if (number === undefined) return []
+        const { countryCallingCode, nationalNumber } = number
+        const spellings = new Set([0, 1].map((zeros) => nationalNumber.replace(/^0?/, "0".repeat(zeros))))
+        const lines = [...spellings].flatMap((digits) => {
+          const read = parse(`+${countryCallingCode}${digits}`, policy)
+          return read.startsWith("+") ? [parsePhoneNumberFromString(read)!] : []
+        })
+        const alike = lines.filter((line) => line.formatNational() === lines[0]?.formatNational())
+        return new Set(alike.map((line) => line.number)).size > 1 ? [region] : []
+      })
+    )
+    assert.deepStrictEqual(twice, [])
   })
 
   const written: ReadonlyArray<readonly [text: string, policy: PhoneNumber.PhonePolicy, result: string]> = [
