@@ -2,7 +2,7 @@
  * The setting `LIMITS`: `off`, or a list of changes to the default limits, such as
  * `codes-per-number=3/10m,20/24h; wait-between-codes=off`.
  */
-import { Duration, Result } from "effect"
+import { Duration, Option, Result } from "effect"
 import { type Counters, Limits } from "effect-user-phone"
 
 type Change = Partial<Limits.Limits>
@@ -53,10 +53,13 @@ export const parse = (text: string): Result.Result<Limits.Limits, string> => {
   return Result.succeed(Object.assign({}, Limits.defaults, ...changes.values()))
 }
 
-/** A duration such as `30s`, `10m`, `24h` or `0s`. */
+/** A duration such as `30s`, `10m`, `24h` or `0s`, or `30 seconds`. */
 export const durationOf = (text: string): Duration.Duration | undefined => {
   const [, amount, unit] = /^\s*(\d{1,6})\s*(s|m|h|d)\s*$/.exec(text) ?? []
-  if (amount === undefined) return undefined
+  if (amount === undefined) {
+    const read = Option.getOrUndefined(Duration.fromInput(text.trim() as Duration.Input))
+    return read && Duration.isFinite(read) && !Duration.isNegative(read) ? read : undefined
+  }
   const seconds = { s: 1, m: 60, h: 3600, d: 86_400 }[unit as "s" | "m" | "h" | "d"]
   return Duration.seconds(Number(amount) * seconds)
 }

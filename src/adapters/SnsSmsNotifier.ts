@@ -15,7 +15,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { inSpan } from "../core/internal/Span.ts"
 import { SmsNotifier, type SmsNotSent } from "../core/SmsNotifier.ts"
-import { address, all, optional } from "./internal/AdapterSettings.ts"
+import { address, all, duration, optional } from "./internal/AdapterSettings.ts"
 import { retryAfterOf } from "./internal/ProviderHttp.ts"
 import { notSent, ofStatus, type Refusal } from "./internal/Refusal.ts"
 
@@ -117,7 +117,7 @@ export const layer = (options: SnsOptions): Layer.Layer<SmsNotifier> => Layer.ef
 export const optionsConfig: Config.Config<SnsOptions> = all({
   region: Config.NonEmptyString("AWS_REGION"),
   senderId: optional(Config.NonEmptyString("SNS_SENDER_ID")),
-  requestTimeout: optional(Config.Duration("SNS_REQUEST_TIMEOUT")),
+  requestTimeout: optional(duration("SNS_REQUEST_TIMEOUT")),
   baseUrl: Config.map(optional(address("AWS_ENDPOINT_URL_SNS")), (url) => url?.href)
 })
 

@@ -15,7 +15,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Unavailable } from "../core/Errors.ts"
 import { type CheckOutcome, VerificationProvider } from "../core/VerificationProvider.ts"
-import { address, all, optional, wrongSetting } from "./internal/AdapterSettings.ts"
+import { address, all, duration, optional, wrongSetting } from "./internal/AdapterSettings.ts"
 import * as LanguageTag from "./internal/LanguageTag.ts"
 import { makePostForm } from "./internal/ProviderHttp.ts"
 import { notSent, type Refusal } from "./internal/Refusal.ts"
@@ -122,7 +122,7 @@ export const make = (
 export const layer = (options: TwilioVerifyOptions): Layer.Layer<never, never, HttpClient.HttpClient> =>
   Layer.effect(VerificationProvider, make(options))
 
-const lifetimeConfig = optional(Config.Duration("TWILIO_VERIFY_LIFETIME")).pipe(
+const lifetimeConfig = optional(duration("TWILIO_VERIFY_LIFETIME")).pipe(
   Config.mapEffect((lifetime) =>
     lifetime === undefined || Duration.between(lifetime, { minimum: Duration.minutes(2), maximum: Duration.hours(24) })
       ? Effect.succeed(lifetime)

@@ -1,8 +1,8 @@
 /** Settings of adapters, from any provider of configuration. */
 import { assert, describe, it } from "@effect/vitest"
-import { Config, ConfigProvider, Effect, Option } from "effect"
+import { Config, ConfigProvider, Duration, Effect, Option } from "effect"
 import * as CryptoCodeVault from "../../src/adapters/CryptoCodeVault.ts"
-import { all } from "../../src/adapters/internal/AdapterSettings.ts"
+import { all, duration, optional } from "../../src/adapters/internal/AdapterSettings.ts"
 import * as SnsSmsNotifier from "../../src/adapters/SnsSmsNotifier.ts"
 import * as TwilioSmsNotifier from "../../src/adapters/TwilioSmsNotifier.ts"
 import * as TwilioVerify from "../../src/adapters/TwilioVerify.ts"
@@ -40,6 +40,22 @@ describe("settings of adapters", () => {
         }
         assert.notInclude(message, "VONAGE_API_KEY")
       }
+    }))
+
+  it.effect("are durations in two forms, which are told where one is wrong", () =>
+    Effect.gen(function*() {
+      const read = (text: string) => parse(duration("LIFETIME"), { LIFETIME: text })
+      for (
+        const [text, seconds] of [["10s", 10], [" 5 m ", 300], ["1h", 3600], ["2d", 172_800], [
+          "10 seconds",
+          10
+        ]] as const
+      ) assert.strictEqual(Duration.toSeconds(yield* read(text)), seconds)
+      for (const text of ["10", "s", "0s", "-1 seconds", "1.5h", "Infinity", "soon"]) {
+        const { message } = yield* Effect.flip(read(text))
+        assert.include(message, "LIFETIME must be a duration such as 10s or 10 seconds")
+      }
+      assert.isUndefined(yield* parse(optional(duration("LIFETIME")), {}))
     }))
 
   it.effect("are told all at once where some are missing", () =>

@@ -74,11 +74,13 @@ describe("LIMITS", () => {
     })
   }
 
-  it("reads durations in seconds, minutes, hours and days", () => {
+  it("reads durations in seconds, minutes, hours and days, and as Effect writes them", () => {
     assert.deepStrictEqual(
-      ["0s", "5 m", " 24h", "30d"].map((text) => durationOf(text)),
-      [Duration.zero, Duration.minutes(5), Duration.hours(24), Duration.days(30)]
+      ["0s", "5 m", " 24h", "30d", "30 seconds", "1.5 hours"].map((text) => Duration.toSeconds(durationOf(text)!)),
+      [0, 300, 86_400, 2_592_000, 30, 5400]
     )
-    for (const text of ["", "5", "m", "-5s", "1.5h", "5 weeks", "5S"]) assert.isUndefined(durationOf(text))
+    for (const text of ["", "5", "m", "-5s", "1.5h", "5S", "-5 seconds", "Infinity", "soon"]) {
+      assert.isUndefined(durationOf(text), text)
+    }
   })
 })

@@ -3,6 +3,7 @@
  */
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Record from "effect/Record"
@@ -68,6 +69,18 @@ export const address = (name: string): Config.Config<URL> =>
     ),
     name
   )
+
+/** A time such as `10s`, `5m`, `1h` or `1d`, or as Effect writes it, `10 seconds`. */
+export const duration = (name: string): Config.Config<Duration.Duration> =>
+  Config.String(name).pipe(Config.mapEffect((text) => {
+    const [, amount = "", unit = ""] = /^(\d{1,6}) *([smhd])$/.exec(text.trim()) ?? []
+    const long = { s: "seconds", m: "minutes", h: "hours", d: "days" }[unit]
+    const read = Duration.fromInput((long === undefined ? text.trim() : `${amount} ${long}`) as Duration.Input)
+    return Option.match(Option.filter(read, (time) => Duration.isFinite(time) && Duration.isPositive(time)), {
+      onNone: () => wrongSetting(name, "must be a duration such as 10s or 10 seconds"),
+      onSome: Effect.succeed
+    })
+  }))
 
 /** Of one setting, without its value. */
 export const wrongSetting = (name: string, rule: string): Effect.Effect<never, Config.ConfigError> =>
