@@ -14,10 +14,8 @@ import type { CodeResponse, DetailsResponse, GetPhoneResponse } from "./PhoneApi
  * @category conversions
  * @since 0.1.0
  */
-export const codeAnswer = ({ details, verificationCode }: CodeAnswer): typeof CodeResponse.Encoded => ({
-  details: detailsJson(details),
-  ...(verificationCode === undefined ? {} : { verificationCode: Redacted.value(verificationCode) })
-})
+export const codeAnswer = ({ details, verificationCode }: CodeAnswer): typeof CodeResponse.Encoded =>
+  present({ details: detailsJson(details), verificationCode: verificationCode && Redacted.value(verificationCode) })
 
 /**
  * Of verifying, removing and unlocking.
@@ -29,7 +27,7 @@ export const detailsAnswer = ({ details }: { readonly details: Details }): typeo
   details: detailsJson(details)
 })
 
-const detailsJson = ({ changeDate, resourceOwner, sequence }: Details) => ({
+const detailsJson = ({ changeDate, resourceOwner, sequence }: Details): typeof DetailsResponse.Encoded["details"] => ({
   sequence: String(sequence),
   changeDate: timeJson(changeDate),
   resourceOwner
@@ -45,28 +43,41 @@ const timeJson = (time: DateTime.Utc): string => DateTime.formatIso(time).replac
  */
 export const phoneAnswer = (
   { details, pendingCode, phone, verificationOff }: GetPhoneAnswer
-): typeof GetPhoneResponse.Encoded => ({
-  details: {
-    ...(details.sequence === 0n ? {} : { sequence: String(details.sequence) }),
-    ...(details.changeDate === undefined ? {} : { changeDate: timeJson(details.changeDate) }),
-    resourceOwner: details.resourceOwner
-  },
-  phone: phone === undefined
-    ? {}
-    : { phone: Redacted.value<string>(phone.number), ...(phone.verified ? { isVerified: true as const } : {}) },
-  ...(pendingCode === undefined ? {} : { pendingCode: pendingCodeJson(pendingCode) }),
-  ...(verificationOff ? { verificationOff: true as const } : {})
-})
+): PhoneResponse =>
+  present<PhoneResponse>({
+    details: present<PhoneResponse["details"]>({
+      sequence: details.sequence === 0n ? undefined : String(details.sequence),
+      changeDate: details.changeDate && timeJson(details.changeDate),
+      resourceOwner: details.resourceOwner
+    }),
+    phone: present<PhoneResponse["phone"]>({
+      phone: phone && Redacted.value<string>(phone.number),
+      isVerified: phone?.verified === true ? true : undefined
+    }),
+    pendingCode: pendingCode && pendingCodeJson(pendingCode),
+    verificationOff: verificationOff ? true : undefined
+  })
 
-const pendingCodeJson = ({ canResendAt, delivery, expiresAt, guessesLeft }: PendingCodeStatus) => ({
-  expiresAt: timeJson(expiresAt),
-  ...(guessesLeft === undefined ? {} : { guessesLeft }),
-  canResendAt: timeJson(canResendAt),
-  ...(delivery === undefined ? {} : {
-    delivery: {
+type PhoneResponse = typeof GetPhoneResponse.Encoded
+type PendingCode = NonNullable<PhoneResponse["pendingCode"]>
+
+const pendingCodeJson = ({ canResendAt, delivery, expiresAt, guessesLeft }: PendingCodeStatus) =>
+  present<PendingCode>({
+    expiresAt: timeJson(expiresAt),
+    guessesLeft,
+    canResendAt: timeJson(canResendAt),
+    delivery: delivery && present<NonNullable<PendingCode["delivery"]>>({
       state: delivery.state,
       attempts: delivery.attempts,
-      ...(delivery.reason === undefined ? {} : { reason: delivery.reason })
-    }
+      reason: delivery.reason
+    })
   })
-})
+
+/** Without the members that are undefined. All that there can be are named, so that none is forgotten. */
+const present = <A extends object>(all: { readonly [Name in keyof Required<A>]: A[Name] | undefined }): A => {
+  const made: Partial<A> = {}
+  for (const name of Object.keys(all) as Array<keyof A>) {
+    if (all[name] !== undefined) made[name] = all[name]
+  }
+  return made as A
+}

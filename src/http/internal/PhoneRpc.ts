@@ -1,7 +1,7 @@
 /**
  * From the protocol buffers to the use cases and back, as `PhoneHandlers` does it for JSON. Nothing is decided here.
  */
-import type { DescMessage, DescMethodUnary } from "@bufbuild/protobuf"
+import type { DescMethodUnary } from "@bufbuild/protobuf"
 import { timestampFromMs } from "@bufbuild/protobuf/wkt"
 import * as Effect from "effect/Effect"
 import type * as Headers from "effect/http/Headers"
@@ -77,24 +77,31 @@ export const register = Effect.fnUntraced(function*(router: HttpRouter.HttpRoute
 
   const handleRemovePhone = ({ userId }: ForUser) => Effect.map(removePhone({ userId }), detailsAnswer)
 
-  const add = <I extends DescMessage, O extends DescMessage>(
-    method: DescMethodUnary<I, O>,
-    operation: RpcUnary.Operation<I, O, Actor>
-  ) => router.add("*", RpcUnary.pathOf(method), onExactPath(RpcUnary.serve(method, gate, operation)))
+  /** Serves all methods of a service: none can be left out. */
+  const addAll = <Methods extends Readonly<Record<string, DescMethodUnary>>>(
+    { method: methods }: { readonly method: Methods },
+    operations: {
+      readonly [Name in keyof Methods]: RpcUnary.Operation<Methods[Name]["input"], Methods[Name]["output"], Actor>
+    }
+  ) =>
+    Effect.forEach(
+      Object.entries(methods),
+      ([name, method]) =>
+        router.add("*", RpcUnary.pathOf(method), onExactPath(RpcUnary.serve(method, gate, operations[name]!)))
+    )
 
-  yield* add(UserService.method.setPhone, handleSetPhone)
-  yield* add(UserService.method.verifyPhone, handleVerifyPhone)
-  yield* add(UserService.method.resendPhoneCode, handleResendPhoneCode)
-  yield* add(UserService.method.removePhone, handleRemovePhone)
-  yield* add(UserServiceV2beta.method.setPhone, handleSetPhone)
-  yield* add(UserServiceV2beta.method.verifyPhone, handleVerifyPhone)
-  yield* add(UserServiceV2beta.method.resendPhoneCode, handleResendPhoneCode)
-  yield* add(UserServiceV2beta.method.removePhone, handleRemovePhone)
-  yield* add(PhoneService.method.getPhone, ({ userId }) => Effect.map(getPhone({ userId }), phoneAnswer))
-  yield* add(
-    PhoneService.method.unlockPhoneVerification,
-    ({ userId }) => Effect.map(unlockPhoneVerification({ userId }), detailsAnswer)
-  )
+  const ofUserService = {
+    setPhone: handleSetPhone,
+    verifyPhone: handleVerifyPhone,
+    resendPhoneCode: handleResendPhoneCode,
+    removePhone: handleRemovePhone
+  }
+  yield* addAll(UserService, ofUserService)
+  yield* addAll(UserServiceV2beta, ofUserService)
+  yield* addAll(PhoneService, {
+    getPhone: ({ userId }) => Effect.map(getPhone({ userId }), phoneAnswer),
+    unlockPhoneVerification: ({ userId }) => Effect.map(unlockPhoneVerification({ userId }), detailsAnswer)
+  })
 })
 
 const codeAnswer = ({ details, replayed, verificationCode }: SetPhoneAnswer) => ({
