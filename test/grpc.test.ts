@@ -47,7 +47,7 @@ it.live("docs/grpc.md prints commands and programs that work as they are printed
     ])
     assert.match(JSON.parse(set!).verificationCode, /^\d{6}$/)
     assert.strictEqual(JSON.parse(set!).details.resourceOwner, "demo")
-    assert.deepStrictEqual(JSON.parse(got!).phone, { phone: "+41791234567" })
+    assert.deepStrictEqual(JSON.parse(got!).phone, { phone: "+41791234560" })
     assert.deepStrictEqual(JSON.parse(health!), { status: "SERVING" })
 
     const programs = blocks("ts")
