@@ -3,18 +3,16 @@
  * its own notifier and a stand-in of the provider.
  */
 import { assert, layer } from "@effect/vitest"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import * as Tracer from "effect/Tracer"
 import { type Sms, SmsNotifier, type SmsNotSent } from "../core/SmsNotifier.ts"
 import { UserId } from "../core/UserId.ts"
+import { assertUntold, overhear, printed } from "./internal/Overheard.ts"
 import { numberOf } from "./internal/Samples.ts"
 
 /**
@@ -32,10 +30,15 @@ import { numberOf } from "./internal/Samples.ts"
  * @category models
  * @since 0.1.0
  */
-export type ProviderAnswer = keyof typeof expected | "accept" | "hang"
+export type ProviderAnswer = keyof typeof reasons | "accept" | "hang"
 
-/** The class of error that each answer comes to. */
-const expected = {
+/**
+ * The class of error that each answer comes to.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const reasons = {
   throttle: "Throttled",
   fail: "Transient",
   reset: "Transient",
@@ -97,7 +100,7 @@ export const suite = (
         assert.deepStrictEqual([first.messages.length, second.messages.length], [1, 1])
       }))
 
-    for (const [answer, reason] of Object.entries(expected) as Array<[keyof typeof expected, string]>) {
+    for (const [answer, reason] of Object.entries(reasons) as Array<[keyof typeof reasons, string]>) {
       if (without.includes(answer)) continue
 
       it.effect(`is ${reason} when the provider says ${answer}, after one request`, () =>
@@ -181,50 +184,11 @@ const sending = Effect.fnUntraced(function*(sms: Sms, answer: ProviderAnswer) {
   const before = (yield* provider.received).length
   yield* provider.answer(answer)
 
-  const logged: Array<unknown> = []
-  const spans: Array<Tracer.NativeSpan> = []
-  const logger = Logger.make<unknown, void>(({ cause, message }) => void logged.push(message, Cause.pretty(cause)))
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
-  const exit = yield* Effect.exit(notifier.send(sms)).pipe(
-    Effect.provide(Logger.layer([logger])),
-    Effect.provideService(Tracer.Tracer, tracer)
-  )
-  return {
-    result: exit,
-    messages: (yield* provider.received).slice(before),
-    telemetry: [
-      ...logged.map((entry) => printed(entry)),
-      ...spans.flatMap((
-        { attributes, events, name, status }
-      ) => [name, printed([...attributes]), printed(events), printed(status)])
-    ]
-  }
+  const { result, telemetry } = yield* overhear(notifier.send(sms))
+  return { result, telemetry, messages: (yield* provider.received).slice(before) }
 })
-
-/** Everything that can be got out of a value without revealing what is redacted. */
-const printed = (value: unknown, seen: ReadonlySet<unknown> = new Set()): string => {
-  if (typeof value !== "object" || value === null) return String(value)
-  if (seen.has(value) || Redacted.isRedacted(value)) return ""
-  const known = new Set(seen).add(value)
-  const parts = [String(value), ...Cause.isCause(value) ? [Cause.pretty(value)] : []]
-  for (const name of Object.getOwnPropertyNames(value)) {
-    parts.push(name, printed((value as Readonly<Record<string, unknown>>)[name], known))
-  }
-  return parts.join("\n")
-}
 
 const assertSilent = (sms: Sms, outputs: ReadonlyArray<string | undefined>) => {
   const number = Redacted.value(sms.recipient).slice(1)
-  const secrets = [number, number.slice(2), code, Redacted.value(sms.text)]
-  for (const output of outputs) {
-    for (const secret of secrets) {
-      assert.isFalse(output?.includes(secret) ?? false, "the number, the text or the code is told")
-    }
-  }
+  assertUntold([number, number.slice(2), code, Redacted.value(sms.text)], outputs)
 }

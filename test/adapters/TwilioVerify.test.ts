@@ -20,6 +20,7 @@ import {
   VerificationProvider,
   VerifyPhone
 } from "../../src/core/index.ts"
+import { type SmsNotifierContract, VerificationProviderContract } from "../../src/testing/index.ts"
 import * as SampleSms from "../fixtures/SampleSms.ts"
 import * as SecretScan from "../fixtures/SecretScan.ts"
 import * as StandIn from "../fixtures/StandIn.ts"
@@ -95,6 +96,30 @@ const hanging = Effect.fnUntraced(function*<A, E>(
   yield* TestClock.withLive(StandIn.until(() => twilio.abandoned() === 1))
   return yield* Effect.flip(exit)
 })
+
+const scripts: Readonly<Record<SmsNotifierContract.ProviderAnswer, ReadonlyArray<StandIn.Answer>>> = {
+  accept: [],
+  throttle: [refuses(429, 20429)],
+  fail: [{ status: 500, body: `no luck with ${number}` }],
+  reset: ["reset"],
+  hang: ["hang"],
+  "refuse-number": [refuses(400, 21211)],
+  "opted-out": [refuses(400, 21610)],
+  "refuse-account": [refuses(401, 20003)]
+}
+
+VerificationProviderContract.suite(
+  "Twilio Verify",
+  Layer.unwrap(Effect.map(VerifyStandIn.make, (twilio) =>
+    Layer.merge(
+      TwilioVerify.layer({ ...options, baseUrl: twilio.url }).pipe(Layer.provide(FetchHttpClient.layer)),
+      Layer.succeed(VerificationProviderContract.ScriptedVerification, {
+        answer: (answer) => Effect.sync(() => twilio.script(...scripts[answer])),
+        codeFor: (recipient) => Effect.sync(() => twilio.codeFor(recipient)!),
+        requests: Effect.sync(() => twilio.received.length)
+      })
+    )))
+)
 
 describe("TwilioVerify", () => {
   it.effect("makes, sends and checks a code", () =>
