@@ -23,6 +23,8 @@ export const make: SmsNotifier["Service"] = {
 }
 
 /**
+ * Writes each message, number and code included, to standard output: for development only.
+ *
  * @category layers
  * @since 0.1.0
  */

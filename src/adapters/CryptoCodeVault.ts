@@ -36,6 +36,8 @@ export interface Keys {
 }
 
 /**
+ * A key for digests and seals, with the id by which they remember it.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -57,6 +59,8 @@ export class KeysRefused extends Schema.TaggedError<KeysRefused>()("KeysRefused"
 }
 
 /**
+ * The vault over these keys; fails with `KeysRefused` where they are weak or cannot be told apart.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -142,6 +146,8 @@ const assemble = Effect.fnUntraced(function*(keys: Keys) {
 }, Effect.orDie)
 
 /**
+ * With these keys.
+ *
  * @category layers
  * @since 0.1.0
  */

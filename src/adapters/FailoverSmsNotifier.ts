@@ -25,6 +25,8 @@ import {
 import { type Attempt, CircuitBreaker } from "./internal/CircuitBreaker.ts"
 
 /**
+ * A notifier among several, with a name of its own for log and metrics.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -35,6 +37,8 @@ export interface Provider {
 }
 
 /**
+ * When a provider is left alone for a while, and how long one attempt may take.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -60,6 +64,8 @@ const shortPause = Duration.seconds(1)
 const longestWish = Duration.hours(1)
 
 /**
+ * One notifier over several: asks the first that is not paused, and the next where it fails.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -182,6 +188,8 @@ const readersOf = (providers: ReadonlyArray<Provider>): ReadonlyMap<string, Read
 }
 
 /**
+ * With these providers, in the order in which they are asked.
+ *
  * @category layers
  * @since 0.1.0
  */

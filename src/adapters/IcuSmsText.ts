@@ -45,6 +45,9 @@ export class TemplatesRefused extends Schema.TaggedError<TemplatesRefused>()("Te
 export const languages: ReadonlyArray<string> = Object.keys(builtIn)
 
 /**
+ * Texts in 32 languages, or by templates of your own; fails with `TemplatesRefused` where one cannot be rendered or is
+ * too long.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -100,6 +103,8 @@ const mostFound = 1000
 const longestFound = 100
 
 /**
+ * With these options, by default the built-in texts without a host.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -18,6 +18,8 @@ import { TokenVerifier } from "../core/TokenVerifier.ts"
 import { OrganizationId, UserId } from "../core/UserId.ts"
 
 /**
+ * Which tokens are good, and in which claims they say what this module needs.
+ *
  * @category options
  * @since 0.1.0
  */

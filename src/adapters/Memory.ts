@@ -55,6 +55,8 @@ export const layerPorts = Layer.mergeAll(
 ).pipe(Layer.provideMerge(layerCrypto))
 
 /**
+ * All operations in memory, with a worker that delivers to `SmsInbox`, and the default limits.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -10,6 +10,8 @@ import { codeIdOf } from "../core/PendingCode.ts"
 import { append, MemoryTables, type MessageRow } from "./MemoryTables.ts"
 
 /**
+ * The outbox over tables in memory.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -9,6 +9,8 @@ import type { PhoneNumber } from "../core/PhoneNumber.ts"
 import { type Sms, SmsNotifier } from "../core/SmsNotifier.ts"
 
 /**
+ * What was sent, for tests to read.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -20,6 +22,8 @@ export class SmsInbox extends Context.Service<SmsInbox, {
 }>()("effect-user-phone/adapters/MemorySmsNotifier/SmsInbox") {}
 
 /**
+ * A notifier that keeps each message in an `SmsInbox`.
+ *
  * @category layers
  * @since 0.1.0
  */

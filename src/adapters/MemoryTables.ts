@@ -44,6 +44,8 @@ export interface MessageRow {
 }
 
 /**
+ * The tables that the stores in memory share.
+ *
  * @category services
  * @since 0.1.0
  */

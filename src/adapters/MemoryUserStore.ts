@@ -10,6 +10,8 @@ import { type Commit, type CommitResult, type Details, UserStore } from "../core
 import { MemoryTables } from "./MemoryTables.ts"
 
 /**
+ * The user store over tables in memory; it counts.
+ *
  * @category layers
  * @since 0.1.0
  */

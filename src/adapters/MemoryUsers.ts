@@ -10,6 +10,8 @@ import { languageOf, stateOf, UserAlreadyExists, Users } from "../core/Users.ts"
 import { append, MemoryTables } from "./MemoryTables.ts"
 
 /**
+ * The users over tables in memory.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -22,6 +22,9 @@ import { bounded, mapped, orUnavailable, statementTimeout } from "./internal/PgF
 import { parametersFor, type Sent, settleSent } from "./internal/PgSettlements.ts"
 
 /**
+ * The outbox in PostgreSQL, over the schema that `PgMigrations` makes; it listens for messages on a connection of its
+ * own.
+ *
  * @category layers
  * @since 0.1.0
  */

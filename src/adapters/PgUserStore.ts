@@ -21,6 +21,9 @@ import { bounded, mapped, orUnavailable, statementTimeout } from "./internal/PgF
 import { eventOf, EventRow, userColumns, userOf, type UserRow } from "./internal/PgRows.ts"
 
 /**
+ * The user store in PostgreSQL, over the schema that `PgMigrations` makes. It counts, and commits what comes at the
+ * same time together.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -15,6 +15,8 @@ import { orUnavailable } from "./internal/PgFailure.ts"
 import { userColumns, userOf, type UserRow } from "./internal/PgRows.ts"
 
 /**
+ * The users in PostgreSQL, over the schema that `PgMigrations` makes.
+ *
  * @category layers
  * @since 0.1.0
  */

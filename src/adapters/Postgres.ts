@@ -17,6 +17,9 @@ import * as PgUsers from "./PgUsers.ts"
 import * as PgUserStore from "./PgUserStore.ts"
 
 /**
+ * Store, users and outbox in PostgreSQL, with the schema made or brought up to date when it is built, and housekeeping
+ * for as long as it lives.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -20,6 +20,8 @@ import { retryAfterOf } from "./internal/ProviderHttp.ts"
 import { notSent, ofStatus, type Refusal } from "./internal/Refusal.ts"
 
 /**
+ * The region, and how requests to it are made and signed.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -37,6 +39,8 @@ export interface SnsOptions {
 }
 
 /**
+ * An access key of AWS.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -102,6 +106,8 @@ const makeClient = ({ baseUrl, credentials, region, requestTimeout = "10 seconds
 }
 
 /**
+ * With these options.
+ *
  * @category layers
  * @since 0.1.0
  */

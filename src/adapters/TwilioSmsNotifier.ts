@@ -24,6 +24,8 @@ import * as TwilioApi from "./internal/TwilioApi.ts"
 export type { TwilioApiKey } from "./internal/TwilioApi.ts"
 
 /**
+ * An account, its sender, and where it reports to.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -98,6 +100,8 @@ export const make = Effect.fnUntraced(function*(options: TwilioOptions) {
 })
 
 /**
+ * With these options.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -24,6 +24,8 @@ import * as TwilioApi from "./internal/TwilioApi.ts"
 export type { TwilioApiKey } from "./internal/TwilioApi.ts"
 
 /**
+ * A Verify Service and the account that it belongs to.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -116,6 +118,8 @@ export const make = (
   })
 
 /**
+ * Provides the reference `VerificationProvider`: to the operations and the delivery worker alike.
+ *
  * @category layers
  * @since 0.1.0
  */

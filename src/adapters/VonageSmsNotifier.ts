@@ -24,6 +24,8 @@ import { notSent, ofStatus, type Refusal } from "./internal/Refusal.ts"
 import * as SmsSegments from "./SmsSegments.ts"
 
 /**
+ * An account, its sender, and how its receipts are read.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -93,6 +95,8 @@ export const make = Effect.fnUntraced(function*(options: VonageOptions) {
 })
 
 /**
+ * With these options.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -23,6 +23,8 @@ import { type Answer, callbackUrlOf, makePost } from "./internal/ProviderHttp.ts
 import { notSent, ofStatus } from "./internal/Refusal.ts"
 
 /**
+ * Where messages are posted to, and what they are signed with.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -128,6 +130,8 @@ export const make = Effect.fnUntraced(function*(options: WebhookOptions) {
 })
 
 /**
+ * With these options; fails with `WebhookRefused` where they would give messages away.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -12,6 +12,8 @@ import * as Schema from "effect/Schema"
 import { asciiDigits } from "./internal/Digits.ts"
 
 /**
+ * Makes one-time codes of one format, and reads what was typed as one.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -130,6 +132,8 @@ const forgive = (alphabet: string, typed: string): string => {
 }
 
 /**
+ * Codes of this format; fails with `WeakCodeFormat` where there are too few of them, or none could be typed.
+ *
  * @category layers
  * @since 0.1.0
  */

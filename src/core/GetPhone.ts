@@ -20,6 +20,8 @@ import type { UserPhone } from "./UserPhone.ts"
 import type { UserStore } from "./UserStore.ts"
 
 /**
+ * Whose phone is read.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -48,6 +50,8 @@ export interface PendingCodeStatus {
 }
 
 /**
+ * The number, whether it is verified, and how far proving it has come.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -74,6 +78,8 @@ export interface GetPhoneAnswer {
 export type GetPhoneError = InvalidArgument | PermissionDenied | NotFound | Unavailable
 
 /**
+ * Reads a phone. For the user itself, and for who holds `user.read` or `user.write` over it. It changes nothing.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -119,6 +125,8 @@ const make = Effect.gen(function*() {
 })
 
 /**
+ * The operation over its ports.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -6,6 +6,8 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 
 /**
+ * How notices are sent.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -17,6 +17,8 @@ import type { UserStore } from "./UserStore.ts"
 import * as VerifyPhone from "./VerifyPhone.ts"
 
 /**
+ * All operations.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -29,6 +31,8 @@ export type Operations =
   | UnlockPhoneVerification.UnlockPhoneVerification
 
 /**
+ * All operations over their ports; fails with `LimitsRefused` where the limits in force cannot be kept.
+ *
  * @category layers
  * @since 0.1.0
  */

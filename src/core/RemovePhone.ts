@@ -21,6 +21,8 @@ import { Notices } from "./Notices.ts"
 import type { Details, UserStore } from "./UserStore.ts"
 
 /**
+ * Whose phone is removed.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -30,6 +32,8 @@ export interface RemovePhoneRequest {
 }
 
 /**
+ * The event that records the removal.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -52,6 +56,9 @@ export type RemovePhoneError =
   | Unavailable
 
 /**
+ * Removes a phone, with any code that is pending. For the user itself, and for who holds `user.write` over it. It has
+ * no idempotency key: where the answer was lost, GetPhone tells.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -81,6 +88,8 @@ const make = Effect.gen(function*() {
 })
 
 /**
+ * The operation over its ports.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -38,6 +38,8 @@ import type { UserStore } from "./UserStore.ts"
 import { type CodeAnswer, sendCode, type Verification } from "./Verification.ts"
 
 /**
+ * For whom, and whether the new code is sent or returned.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -51,6 +53,8 @@ export interface ResendPhoneCodeRequest {
 }
 
 /**
+ * The event that records the new code, and the code where it was to be returned.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -76,6 +80,10 @@ export type ResendPhoneCodeError =
   | Unavailable
 
 /**
+ * Makes a new code for the number that a user is proving. For the user itself, and for who holds `user.write` over it;
+ * to have the code returned takes `user.write`. `SendCode` queues the message, and answers before it is sent; the
+ * limits on codes hold for it. The code before is accepted for as long as `Grace` says.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -148,6 +156,8 @@ const make = Effect.gen(function*() {
 })
 
 /**
+ * The operation over its ports.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -40,6 +40,8 @@ import type { UserStore } from "./UserStore.ts"
 import { type CodeAnswer, sendCode, type Verification } from "./Verification.ts"
 
 /**
+ * Whose phone is set to what, and how the number is proven.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -58,6 +60,8 @@ export interface SetPhoneRequest {
 }
 
 /**
+ * The event that records the change, and the code where it was to be returned.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -83,6 +87,9 @@ export type SetPhoneError =
   | Unavailable
 
 /**
+ * Sets a phone. For the user itself, and for who holds `user.write` over it; `ReturnCode` and `AlreadyVerified` take
+ * `user.write`. `SendCode` queues the message, and answers before it is sent; the limits on codes hold for it.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -140,6 +147,8 @@ const make = Effect.gen(function*() {
 })
 
 /**
+ * The operation over its ports.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -25,6 +25,8 @@ import type { SmsNotifier } from "./SmsNotifier.ts"
 import type { SmsText } from "./SmsText.ts"
 
 /**
+ * How a worker works.
+ *
  * @category options
  * @since 0.1.0
  */

@@ -162,6 +162,12 @@ export type Receipt =
 export type ReadReceipt = (callback: ReceiptCallback) => Effect.Effect<Receipt | undefined>
 
 /**
+ * Contract:
+ *
+ * - `send` succeeds once the provider has the message. It may be called again with the same `messageId`, and may be interrupted: then it ends
+ *   at once. It need not bound itself in time: the worker gives an attempt up after half of its lease.
+ * - What it says of the provider, in an error or a reference, quotes neither the number nor the text.
+ *
  * @category services
  * @since 0.1.0
  */

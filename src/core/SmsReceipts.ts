@@ -14,6 +14,8 @@ import { Outbox } from "./Outbox.ts"
 import { type ReceiptCallback, SmsNotifier } from "./SmsNotifier.ts"
 
 /**
+ * Takes the reports that providers make on messages.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -38,6 +40,8 @@ const make = Effect.gen(function*() {
 })
 
 /**
+ * Over the notifier that reads the reports, and the outbox that knows the messages.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -33,6 +33,8 @@ export type SmsTextInput =
   )
 
 /**
+ * Words a message. It fails never: where a language is not known, it takes another.
+ *
  * @category services
  * @since 0.1.0
  */

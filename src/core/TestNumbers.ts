@@ -22,6 +22,8 @@ export type TestOutcome = typeof outcomes[number]
 const outcomes = ["delivered", "slow", "undeliverable", "opted-out"] as const
 
 /**
+ * A number with a code that is always the same, until a day.
+ *
  * @category models
  * @since 0.1.0
  */

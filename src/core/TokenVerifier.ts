@@ -11,6 +11,8 @@ import type { UserId } from "./UserId.ts"
 import { Users } from "./Users.ts"
 
 /**
+ * Whose token a bearer token is.
+ *
  * @category services
  * @since 0.1.0
  */

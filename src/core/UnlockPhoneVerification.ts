@@ -16,6 +16,8 @@ import { inSpan } from "./internal/Span.ts"
 import type { Details, UserStore } from "./UserStore.ts"
 
 /**
+ * Whose verification is switched on again.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -25,6 +27,8 @@ export interface UnlockPhoneVerificationRequest {
 }
 
 /**
+ * The event that records it.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -46,6 +50,9 @@ export type UnlockPhoneVerificationError =
   | Unavailable
 
 /**
+ * Ends the row of wrong guesses, long enough to have switched verification off or not. For who holds `user.write` over
+ * the user, and is not that user. Wrong guesses of the last day still count.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -73,6 +80,8 @@ const make = Effect.gen(function*() {
 })
 
 /**
+ * The operation over its ports.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -37,6 +37,8 @@ import type { UserPhone } from "./UserPhone.ts"
 import type { Details, UserStore } from "./UserStore.ts"
 
 /**
+ * Whose number is proven, by which code.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -48,6 +50,8 @@ export interface VerifyPhoneRequest {
 }
 
 /**
+ * The event that records the proof.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -72,6 +76,9 @@ export type VerifyPhoneError =
   | Unavailable
 
 /**
+ * Proves a number. For the user itself, and for who holds `user.write` over it. Of its errors only `InvalidCode` with
+ * `CODE_WRONG` has cost a guess; `guessesLeft` says how many there are. Where the answer was lost, GetPhone tells.
+ *
  * @category services
  * @since 0.1.0
  */
@@ -148,6 +155,8 @@ const make = Effect.gen(function*() {
 })
 
 /**
+ * The operation over its ports.
+ *
  * @category layers
  * @since 0.1.0
  */

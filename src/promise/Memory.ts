@@ -27,6 +27,8 @@ export interface SentSms {
 }
 
 /**
+ * The operations in memory, and what would have been sent.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -26,6 +26,8 @@ import type { UserStore } from "../core/UserStore.ts"
 import { checkNames, layerRules, refuse, ruleNames, type RuleOptions } from "./internal/Options.ts"
 
 /**
+ * The database, the keys, who sends, and the rules.
+ *
  * @category options
  * @since 0.1.0
  */
