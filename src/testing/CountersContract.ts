@@ -3,6 +3,7 @@
  */
 import { assert, layer } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type { Charge } from "../core/Counters.ts"
@@ -104,6 +105,28 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         yield* Effect.flatMap(store.commit({ ...next, charges: [charge(`next/${counter}`, now)] }), committed)
         const full = { ...settingNumber(yield* register(), numberOf(1), now), charges: [charge(counter, now)] }
         assertSame((yield* store.commit(full))._tag, "LimitReached")
+      }))
+
+    it.effect("forgets no counter sooner because it is charged for a shorter window, too", () =>
+      Effect.gen(function*() {
+        const store = yield* UserStore
+        const now = yield* DateTime.now
+        const counter = `hour/${newUserId()}`
+        const hour = (at: DateTime.Utc): Charge => ({
+          ...charge(counter, at),
+          windows: [{ max: 2, within: Duration.hours(1) }]
+        })
+        const later = DateTime.add(now, { minutes: 2 })
+        for (const one of [hour(now), charge(counter, now), charge(`other/${counter}`, later)]) {
+          const change = settingNumber(yield* register(), numberOf(1), one.at)
+          yield* Effect.flatMap(store.commit({ ...change, charges: [one] }), committed)
+        }
+        const full = { ...settingNumber(yield* register(), numberOf(1), later), charges: [hour(later)] }
+        assertSame(yield* store.commit(full), {
+          _tag: "LimitReached",
+          reason: "TEST_LIMIT",
+          until: DateTime.add(now, { hours: 1 })
+        })
       }))
 
     it.effect("counts again what is charged after a counter has been empty for long", () =>

@@ -12,19 +12,36 @@ import * as Stream from "effect/Stream"
 import { decideGuess } from "../core/GuessDecision.ts"
 import * as Limits from "../core/Limits.ts"
 import { Outbox, type OutboxMessage, routeOfProvider } from "../core/Outbox.ts"
-import { codeIdOf } from "../core/PendingCode.ts"
 import { Users } from "../core/Users.ts"
 import { UserStore } from "../core/UserStore.ts"
-import { lifeOf } from "./internal/Life.ts"
 import { claim, freshlyQueued, settlements, withoutLease } from "./internal/Queue.ts"
 import { assertSame } from "./internal/Same.ts"
-import { committed, folded, messageFor, newUserId, numberOf, register, settingNumber } from "./internal/Samples.ts"
+import { committed, newUserId, numberOf, register, settingNumber } from "./internal/Samples.ts"
+import { settledMessages } from "./internal/SettledMessages.ts"
+
+/**
+ * What the suite cannot see by the port alone.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SuiteOptions<R = never> {
+  /**
+   * Reads what is stored of a message's sealed body: undefined, or empty, once it was wiped or the message is gone. The suite
+   * sees to it that it is wiped only where this is given.
+   */
+  readonly sealedOf?: ((messageId: string) => Effect.Effect<Uint8Array | undefined, unknown, R>) | undefined
+}
 
 /**
  * @category suites
  * @since 0.1.0
  */
-export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Outbox, unknown>): void =>
+export const suite = <R = never>(
+  name: string,
+  adapter: Layer.Layer<Users | UserStore | Outbox | R, unknown>,
+  { sealedOf }: SuiteOptions<R> = {}
+): void =>
   layer(adapter, { excludeTestServices: true, timeout: "60 seconds" })(`Outbox (${name})`, (it) => {
     it.effect("hands out what was committed, as it was, oldest first and no more than asked for", () =>
       Effect.gen(function*() {
@@ -78,6 +95,22 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const outbox = yield* Outbox
         for (const settlement of settlements(now)) assert.isFalse(yield* outbox.settle(first!, settlement))
         assert.isTrue(yield* outbox.settle(second!, { _tag: "Dropped", reason: "test" }))
+      }))
+
+    it.effect("leaves a message in its worker's hands while the lease lives, though it has expired", () =>
+      Effect.gen(function*() {
+        const { now } = yield* freshlyQueued(0)
+        const outbox = yield* Outbox
+        const route = routeOfProvider(newUserId())
+        const change = settingNumber(yield* register(), numberOf(1), now)
+        const message = { ...change.messages[0]!, route }
+        yield* UserStore.use((store) => Effect.flatMap(store.commit({ ...change, messages: [message] }), committed))
+        const [held] = yield* outbox.claim({ route, now, limit: 1, lease: Duration.minutes(1) })
+        const later = DateTime.add(now, { hours: 1 })
+        for (const other of [route, "sms"] as const) {
+          assertSame(yield* outbox.claim({ route: other, now: later, limit: 1, lease: Duration.minutes(1) }), [])
+        }
+        assert.isTrue(yield* outbox.settle(held!, { _tag: "Dropped", reason: "test" }))
       }))
 
     it.effect("settles a message once", () =>
@@ -136,58 +169,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         assert.strictEqual((yield* store.history(user.userId)).length, change.events.length)
       }))
 
-    it.effect("records in the user's log that a code was sent, in the same step", () =>
-      Effect.gen(function*() {
-        const { now, registered } = yield* freshlyQueued(1)
-        const outbox = yield* Outbox
-        const store = yield* UserStore
-        const [message] = yield* claim(now, 1)
-        // A worker whose clock is behind must not turn the log's time back.
-        const at = DateTime.subtract(now, { seconds: 1 })
-        assert.isTrue(yield* outbox.settle(message!, { _tag: "Sent", at, provider: "test", reference: "reference" }))
-
-        const user = registered[0]!
-        const history = yield* store.history(user.userId)
-        assertSame(history[history.length - 1], {
-          sequence: 3n,
-          at: history[1]!.at,
-          change: {
-            type: "user.human.phone.code.sent",
-            codeId: message!.codeId,
-            messageId: message!.messageId
-          }
-        })
-        assertSame(yield* folded(user), yield* store.load(user.userId))
-      }))
-
-    it.effect("gives the pending code the provider's id of it, in the same step", () =>
-      Effect.gen(function*() {
-        const { now } = yield* freshlyQueued(0)
-        const outbox = yield* Outbox
-        const store = yield* UserStore
-        const registered = yield* register()
-        const life = lifeOf(registered, now)
-        const asks = life.findIndex(({ after }) => after.pending?._tag === "ProviderCode")
-        const { pending } = life[asks]!.after
-        const message = {
-          ...messageFor(registered.userId, codeIdOf(pending!), now),
-          route: routeOfProvider(newUserId())
-        }
-        for (const change of life.slice(0, asks)) yield* Effect.flatMap(store.commit(change), committed)
-        yield* Effect.flatMap(store.commit({ ...life[asks]!, messages: [message] }), committed)
-        const [claimed] = yield* outbox.claim({ route: message.route, now, limit: 1, lease: Duration.minutes(1) })
-        const sent = {
-          _tag: "Sent",
-          at: now,
-          provider: "test",
-          reference: undefined,
-          verificationId: "verification"
-        } as const
-        assert.isTrue(yield* outbox.settle(claimed!, sent))
-        const loaded = (yield* store.load(registered.userId))!
-        assertSame(loaded.pending, { ...pending, verificationId: "verification" })
-        assertSame(yield* folded(registered), loaded)
-      }))
+    settledMessages(it, sealedOf)
 
     it.effect("gives no message to two workers", () =>
       Effect.gen(function*() {

@@ -54,7 +54,9 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const { codeId, messageId } = message!
         yield* claim(now, 1)
         assert.isTrue(yield* outbox.report(messageId, { status: "failed", code: "30005" }, now))
-        assert.isTrue(yield* outbox.report(messageId, { status: "delivered" }, now))
+        // By a process whose clock is behind.
+        const at = DateTime.subtract(now, { seconds: 1 })
+        assert.isTrue(yield* outbox.report(messageId, { status: "delivered" }, at))
         assert.isFalse(yield* outbox.report(messageId, { status: "delivered" }, now))
         assert.isFalse(yield* outbox.report(messageId, { status: "failed", code: "30005" }, now))
         assertSame(yield* outbox.delivery(user!.userId, codeId!), {
@@ -68,6 +70,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
           "user.human.phone.code.undelivered",
           "user.human.phone.code.delivered"
         ])
+        assertSame(history.slice(-3).map((event) => event.at), [now, now, now])
         assertSame(yield* folded(user!), yield* UserStore.use((store) => store.load(user!.userId)))
       }))
 

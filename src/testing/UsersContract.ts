@@ -96,8 +96,9 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const outbox = yield* Outbox
         const now = yield* DateTime.now
         const registered = yield* register()
-        const change = settingNumber(registered, numberOf(1), now)
-        yield* Effect.flatMap(store.commit(change), committed)
+        // By a process whose clock is ahead.
+        const ahead = DateTime.add(now, { seconds: 2 })
+        yield* Effect.flatMap(store.commit(settingNumber(registered, numberOf(1), ahead)), committed)
         yield* users.remove(registered.userId)
 
         assert.strictEqual(yield* store.load(registered.userId), undefined)
@@ -105,9 +106,10 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         assert.strictEqual(state.phone, undefined)
         assert.strictEqual(state.pending, undefined)
         assert.strictEqual(state.sequence, 3n)
+        assertSame(state.changeDate, ahead)
         const claimed = yield* outbox.claim({
           route: "sms",
-          now: DateTime.add(now, { seconds: 1 }),
+          now: DateTime.add(ahead, { seconds: 1 }),
           limit: 1000,
           lease: Duration.seconds(1)
         })
