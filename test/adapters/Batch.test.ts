@@ -19,6 +19,8 @@ const play = (gate: Effect.Effect<void>, patience = 10_000, keyOf?: (question: n
     return { ask, asked }
   })
 
+const begun = <A, E>(question: Effect.Effect<A, E>) => Effect.forkChild(question, { startImmediately: true })
+
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
 const together = { concurrency: "unbounded" } as const
 
@@ -86,6 +88,31 @@ describe("questions", () => {
       yield* Deferred.succeed(gate, undefined)
       assert.isTrue((yield* Fiber.join(early)).some(Exit.isFailure))
       assert.strictEqual(yield* Fiber.join(later), 400)
+    }).pipe(Effect.scoped))
+
+  it.live("are not asked for who has gone while waiting", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { ask, asked } = yield* play(Deferred.await(gate), 10_000, () => "one")
+      const [first, gone, last] = yield* Effect.forEach(range(0, 3), (question) => begun(ask(question)))
+      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => asked.length > 0 })
+      yield* Fiber.interrupt(gone!)
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual([yield* Fiber.join(first!), yield* Fiber.join(last!)], [0, 4])
+      assert.deepStrictEqual(asked, [[0], [2]])
+    }).pipe(Effect.scoped))
+
+  it.live("that nobody waits for any more are broken off, and none that somebody does", () =>
+    Effect.gen(function*() {
+      let isBrokenOff = false
+      const gate = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (isBrokenOff = true)))
+      const { ask, asked } = yield* play(gate)
+      const [first, last] = yield* Effect.forEach(range(0, 2), (question) => begun(ask(question)))
+      yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => asked.length > 0 })
+      yield* Fiber.interrupt(first!)
+      assert.isFalse(isBrokenOff)
+      yield* Fiber.interrupt(last!)
+      assert.isTrue(isBrokenOff)
     }).pipe(Effect.scoped))
 
   it.live("are gone once they are answered", () =>
