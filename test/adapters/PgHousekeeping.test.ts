@@ -1,6 +1,6 @@
 /** What has expired goes from PostgreSQL, and what still counts stays. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Effect, Layer, Schedule } from "effect"
+import { Clock, DateTime, Duration, Effect, Layer, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import * as PgHousekeeping from "../../src/adapters/PgHousekeeping.ts"
 import * as PgMigrations from "../../src/adapters/PgMigrations.ts"
@@ -8,10 +8,12 @@ import * as PgOutbox from "../../src/adapters/PgOutbox.ts"
 import * as PgUsers from "../../src/adapters/PgUsers.ts"
 import * as PgUserStore from "../../src/adapters/PgUserStore.ts"
 import * as Postgres from "../../src/adapters/Postgres.ts"
-import { Outbox, UserStore } from "../../src/core/index.ts"
-import { numberOf, register, settingNumber } from "../../src/testing/internal/Samples.ts"
+import { type Counters, Outbox, UserStore } from "../../src/core/index.ts"
+import { charge, numberOf, register, settingNumber } from "../../src/testing/internal/Samples.ts"
 import * as FrozenClock from "../fixtures/FrozenClock.ts"
 import { layerClient, layerDatabase } from "../fixtures/Postgres.ts"
+import * as SteppedClock from "../fixtures/SteppedClock.ts"
+import { record } from "../fixtures/Telemetry.ts"
 
 /** Stores where nobody else tidies up. */
 const layerStores = Layer.mergeAll(PgUserStore.layer, PgUsers.layer, PgOutbox.layer).pipe(
@@ -32,6 +34,12 @@ const commitAgo = Effect.fnUntraced(function*(name: string, minutes: number) {
     })
   )
   assert.strictEqual(result._tag, "Committed")
+})
+
+/** What a change of a new user that is charged comes to. */
+const charged = Effect.fnUntraced(function*(one: Counters.Charge) {
+  const change = settingNumber(yield* register(), numberOf(1), one.at)
+  return (yield* UserStore.UserStore.use((store) => store.commit({ ...change, charges: [one] })))._tag
 })
 
 const rows = Effect.gen(function*() {
@@ -71,6 +79,40 @@ describe("housekeeping", () => {
       }).pipe(Effect.provide(FrozenClock.layer))
       yield* PgHousekeeping.tidy
       assert.deepStrictEqual(yield* rows, [["by a fast clock", "new"], ["by a fast clock", "new"], 2])
+      yield* commitAgo("old", 20)
+      yield* Effect.gen(function*() {
+        yield* FrozenClock.FrozenClock.use(({ pass }) => pass(-86_400_000))
+        yield* PgHousekeeping.tidy
+      }).pipe(Effect.provide(FrozenClock.layer))
+      const all = ["by a fast clock", "new", "old"]
+      assert.deepStrictEqual(yield* rows, [all, all, 3])
+      const sql = yield* SqlClient.SqlClient
+      const statuses = yield* sql`SELECT status, count(*)::int FROM user_phone.outbox GROUP BY 1`
+      assert.deepStrictEqual(statuses, [{ status: "queued", count: 3 }])
+    }).pipe(Effect.provide(layerStores)))
+
+  it.live("keeps a counter for the longest window that it was charged for", () =>
+    Effect.gen(function*() {
+      const now = yield* DateTime.now
+      const ago = (minutes: number) => DateTime.subtract(now, { minutes })
+      const hour = (at: DateTime.Utc): Counters.Charge => ({
+        ...charge("counter", at),
+        windows: [{ max: 2, within: Duration.hours(1) }]
+      })
+      assert.strictEqual(yield* charged(hour(ago(2))), "Committed")
+      assert.strictEqual(yield* charged(charge("counter", ago(2))), "Committed")
+      yield* PgHousekeeping.tidy
+      assert.strictEqual(yield* charged(hour(now)), "LimitReached")
+    }).pipe(Effect.provide(layerStores)))
+
+  it.live("finds no more times in a counter than its limit counts", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const now = yield* DateTime.now
+      for (let minutes = 10; minutes > 0; minutes--) {
+        assert.strictEqual(yield* charged(charge("counter", DateTime.subtract(now, { minutes }), 3)), "Committed")
+      }
+      assert.deepStrictEqual(yield* sql`SELECT cardinality(times) AS times FROM user_phone.counters`, [{ times: 3 }])
     }).pipe(Effect.provide(layerStores)))
 
   it.live("takes messages away a month after they were settled, and none that are queued", () =>
@@ -115,6 +157,37 @@ describe("housekeeping", () => {
         { ...queued, count: 1, readable: 1 }
       ])
     }).pipe(Effect.provide(layerStores)))
+
+  it.live("is done again after five minutes, also after a round that failed", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const { clock, next } = yield* SteppedClock.make("1 minute")
+      const round = Effect.gen(function*() {
+        const { end, millis } = yield* next
+        assert.strictEqual(millis, 300_000)
+        return end
+      })
+      yield* commitAgo("first", 2)
+      const { layer: telemetry, logs } = record()
+      yield* Layer.build(PgHousekeeping.layer).pipe(
+        Effect.provideService(Clock.Clock, clock),
+        Effect.provide(telemetry)
+      )
+      const afterFirst = yield* round
+      assert.deepStrictEqual((yield* rows).slice(0, 2), [[], []])
+
+      yield* commitAgo("second", 2)
+      yield* sql`ALTER TABLE user_phone.answers RENAME TO elsewhere`
+      yield* afterFirst
+      const afterFailed = yield* round
+      assert.include(logs.join("\n"), "expired rows could not be taken away")
+      yield* sql`ALTER TABLE user_phone.elsewhere RENAME TO answers`
+      assert.deepStrictEqual((yield* rows).slice(0, 2), [[], ["second"]])
+
+      yield* afterFailed
+      yield* round
+      assert.deepStrictEqual((yield* rows).slice(0, 2), [[], []])
+    }).pipe(Effect.scoped, Effect.provide(layerStores)))
 
   it.live("begins when the stores are built", () =>
     Effect.gen(function*() {
