@@ -7,9 +7,10 @@ import * as PgMigrations from "../../src/adapters/PgMigrations.ts"
 import * as PgOutbox from "../../src/adapters/PgOutbox.ts"
 import * as PgUsers from "../../src/adapters/PgUsers.ts"
 import * as PgUserStore from "../../src/adapters/PgUserStore.ts"
-import { Outbox, UserId, Users, UserStore } from "../../src/core/index.ts"
+import { Outbox, UserId, UserPhone, Users, UserStore } from "../../src/core/index.ts"
+import { lifeOf } from "../../src/testing/internal/Life.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
-import { numberOf, register, settingNumber } from "../../src/testing/internal/Samples.ts"
+import { messageFor, numberOf, register, settingNumber } from "../../src/testing/internal/Samples.ts"
 import { DatabaseUrl, layerClient, layerDatabase, layerStores } from "../fixtures/Postgres.ts"
 
 const tables = ["users", "events", "outbox", "counters", "answers"] as const
@@ -52,6 +53,29 @@ layer(layerStores, { excludeTestServices: true, timeout: "60 seconds" })("a comm
   }
 })
 
+describe("the row of a user who is removed", () => {
+  it.live("stays, and tells neither a phone nor a code", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const store = yield* UserStore.UserStore
+      const rowOf = ({ userId }: UserPhone.UserPhone) =>
+        sql`SELECT removed, phone IS NOT NULL AS phone, phone_verified AS verified, pending IS NOT NULL AS pending
+          FROM user_phone.users WHERE user_id = ${userId}`
+      const user = yield* register()
+      const life = lifeOf(user, yield* DateTime.now)
+      const proves = life.findIndex(({ after }) => after.phone?.verified === true)
+      for (const change of life.slice(0, proves + 1)) yield* store.commit(change)
+      assert.deepStrictEqual(yield* rowOf(user), [{ removed: false, phone: true, verified: true, pending: false }])
+      const waiting = yield* register()
+      yield* store.commit(settingNumber(waiting, numberOf(1), yield* DateTime.now))
+      assert.deepStrictEqual(yield* rowOf(waiting), [{ removed: false, phone: true, verified: false, pending: true }])
+      for (const gone of [user, waiting]) {
+        yield* Users.Users.use((users) => users.remove(gone.userId))
+        assert.deepStrictEqual(yield* rowOf(gone), [{ removed: true, phone: false, verified: false, pending: false }])
+      }
+    }).pipe(Effect.provide(layerStores)))
+})
+
 describe("migrations", () => {
   it.live("may run on every start, by several processes at once", () =>
     Effect.gen(function*() {
@@ -67,14 +91,38 @@ describe("migrations", () => {
     }).pipe(Effect.provide(layerClient.pipe(Layer.provideMerge(layerDatabase)))))
 })
 
+/** The commit that sets a number with a code of our own, which gives way to one of a provider; both have a message. */
+const askingProvider = (before: UserPhone.UserPhone, now: DateTime.Utc): UserStore.Commit => {
+  const change = settingNumber(before, numberOf(2), now)
+  const pending = {
+    _tag: "ProviderCode" as const,
+    codeId: crypto.randomUUID(),
+    number: "fingerprint",
+    providerId: "provider",
+    createdAt: now,
+    expiresAt: DateTime.add(now, { minutes: 10 }),
+    wrongGuesses: 0
+  }
+  const asked = UserPhone.nextEvent(change.after, { type: "user.human.phone.code.added", pending }, now)
+  const message = { ...messageFor(before.userId, pending.codeId, now), route: Outbox.routeOfProvider("provider") }
+  return {
+    ...change,
+    events: [...change.events, asked],
+    after: UserPhone.evolve(change.after, asked),
+    messages: [...change.messages, message]
+  }
+}
+
 describe("a schema from before", () => {
   it.live("is brought up to date with the users and the log that it holds", () =>
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const store = yield* UserStore.UserStore
       const user = yield* register()
-      const change = settingNumber(user, numberOf(1), yield* DateTime.now)
-      yield* store.commit(change)
+      const now = yield* DateTime.now
+      const change = settingNumber(user, numberOf(1), now)
+      const asked = askingProvider(yield* register(), DateTime.add(now, { milliseconds: 1 }))
+      for (const one of [change, asked]) assert.strictEqual((yield* store.commit(one))._tag, "Committed")
       // As the first migration left it.
       yield* sql`ALTER TABLE user_phone.users DROP COLUMN proven, DROP COLUMN wait`
       yield* sql`DROP INDEX user_phone.outbox_of_code, user_phone.outbox_settled, user_phone.outbox_fresh,
@@ -93,16 +141,15 @@ describe("a schema from before", () => {
 
       yield* PgMigrations.run
       const outbox = yield* Outbox.Outbox
-      const claimed = yield* outbox.claim({
-        route: "sms",
-        now: yield* DateTime.now,
-        limit: 9,
-        lease: Duration.seconds(1)
+      const claim = Effect.fnUntraced(function*(route: Outbox.Route) {
+        const later = DateTime.add(now, { seconds: 1 })
+        const claimed = yield* outbox.claim({ route, now: later, limit: 9, lease: Duration.seconds(1) })
+        return claimed.map(({ messageId }) => messageId)
       })
-      assert.deepStrictEqual(
-        claimed.map(({ messageId }) => messageId),
-        change.messages.map(({ messageId }) => messageId)
-      )
+      const [ofOwnCode, ofProviderCode] = asked.messages.map(({ messageId }) => messageId)
+      assert.deepStrictEqual(yield* claim("sms"), [change.messages[0]!.messageId, ofOwnCode])
+      assert.deepStrictEqual(yield* claim(Outbox.routeOfProvider("provider")), [ofProviderCode])
+      assertSame(yield* store.load(asked.before.userId), asked.after)
       assertSame(yield* store.load(user.userId), change.after)
       const history = yield* store.history(user.userId)
       assertSame(history.slice(0, 2), change.events)

@@ -9,9 +9,11 @@ import { UserStore } from "../../src/core/UserStore.ts"
 import { charge, numberOf, register, settingNumber } from "../../src/testing/internal/Samples.ts"
 import { DatabaseUrl, layerClient, layerDatabase } from "../fixtures/Postgres.ts"
 
-const ownClient = Layer.fresh(
-  Layer.unwrap(Effect.map(DatabaseUrl, (url) => PgClient.layer({ url, maxConnections: 2 })))
-)
+/** A client of its own, with so many connections. */
+const clientOf = (maxConnections: number) =>
+  Layer.fresh(Layer.unwrap(Effect.map(DatabaseUrl, (url) => PgClient.layer({ url, maxConnections }))))
+
+const ownClient = clientOf(2)
 
 const nameOf = (url: Redacted.Redacted) => new URL(Redacted.value(url)).pathname.slice(1)
 
@@ -88,4 +90,23 @@ layer(layerDatabase, { excludeTestServices: true })("a schema of a newer version
         "the schema user_phone is of a newer version: it has migration 99, and this one knows 8"
       )
     }).pipe(Effect.provide(ownClient)))
+})
+
+layer(layerDatabase, { excludeTestServices: true })("a role that was given the schema", (it) => {
+  it.effect("brings it up to date without being allowed to create one", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const role = sql(`test_${crypto.randomUUID().replaceAll("-", "")}`)
+      yield* Effect.acquireRelease(sql`CREATE ROLE ${role}`, () =>
+        Effect.orDie(Effect.forEach([sql`RESET ROLE`, sql`DROP OWNED BY ${role}`, sql`DROP ROLE ${role}`], (all) =>
+          all)))
+      yield* sql`CREATE SCHEMA user_phone AUTHORIZATION ${role}`
+      yield* sql`SET ROLE ${role}`
+      const refused = yield* Effect.flip(sql`CREATE SCHEMA another`)
+      assert.strictEqual(refused.reason._tag, "AuthorizationError")
+      yield* PgMigrations.run
+      const [row] = yield* sql`SELECT max(migration_id) AS newest FROM user_phone.migrations`
+      assert.deepStrictEqual(row, { newest: 8 })
+      yield* PgMigrations.run
+    }).pipe(Effect.scoped, Effect.provide(clientOf(1))))
 })
