@@ -18,7 +18,7 @@ import { type ClaimedMessage, type Delivery, Outbox, type Route, type Settlement
 import { UserId } from "../core/UserId.ts"
 import * as Batch from "./internal/Batch.ts"
 import { consuming } from "./internal/PgColumns.ts"
-import { bounded, mapped, orUnavailable, statementTimeout } from "./internal/PgFailure.ts"
+import { bounded, mapped, orEachAlone, orUnavailable, statementTimeout } from "./internal/PgFailure.ts"
 import { parametersFor, type Sent, settleSent } from "./internal/PgSettlements.ts"
 
 /**
@@ -59,11 +59,7 @@ export const layer: Layer.Layer<Outbox, never, SqlClient.SqlClient | PgClient.Pg
       keyOf: ({ message }: Sent) => message.userId,
       ask: (messages) =>
         Effect.map(settleAll(messages), (settled) => settled.map((one) => Effect.succeed(one))).pipe(
-          // One of them may be at fault.
-          Effect.catchIf(
-            (error) => messages.length > 1 && error._tag === "SqlError" && error.reason._tag !== "ConnectionError",
-            () => Effect.succeed(messages.map((message) => Effect.map(settleAll([message]), ([settled]) => settled!)))
-          )
+          orEachAlone(messages, (message) => Effect.map(settleAll([message]), ([settled]) => settled!))
         )
     })
 

@@ -17,7 +17,7 @@ import * as Batch from "./internal/Batch.ts"
 import { parametersFor } from "./internal/PgChanges.ts"
 import { consuming } from "./internal/PgColumns.ts"
 import { commitChanges } from "./internal/PgCommitChanges.ts"
-import { bounded, mapped, orUnavailable, statementTimeout } from "./internal/PgFailure.ts"
+import { bounded, mapped, orEachAlone, orUnavailable, statementTimeout } from "./internal/PgFailure.ts"
 import { eventOf, EventRow, userColumns, userOf, type UserRow } from "./internal/PgRows.ts"
 
 /**
@@ -100,13 +100,7 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
               if (outcomes === null) return committed
               return isBusy(outcomes[index]) ? alone(commit) : decodeOutcome(outcomes[index])
             })
-        ).pipe(
-          // One of them may be at fault.
-          Effect.catchIf(
-            (error) => commits.length > 1 && error._tag === "SqlError" && error.reason._tag !== "ConnectionError",
-            () => Effect.succeed(commits.map(alone))
-          )
-        )
+        ).pipe(orEachAlone(commits, alone))
     })
 
     const commit = (commit: Commit) => Effect.map(commitTogether(commit), (outcome) => resultOf(commit, outcome))

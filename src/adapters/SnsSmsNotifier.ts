@@ -16,7 +16,7 @@ import type * as Scope from "effect/Scope"
 import { inSpan } from "../core/internal/Span.ts"
 import { SmsNotifier, type SmsNotSent } from "../core/SmsNotifier.ts"
 import { address, all, duration, optional } from "./internal/AdapterSettings.ts"
-import { retryAfterOf } from "./internal/ProviderHttp.ts"
+import { retryAfterOf, unreadable } from "./internal/ProviderHttp.ts"
 import { notSent, ofStatus, type Refusal } from "./internal/Refusal.ts"
 
 /**
@@ -79,7 +79,7 @@ export const make: (
         try: (abortSignal) => client.send(command, { abortSignal }),
         catch: failureOf
       }).pipe(Effect.catch((failure) => Effect.flatMap(DateTime.now, (now) => Effect.fail(refusalOf(failure, now)))))
-      if (MessageId === undefined) return yield* notSent("Transient", "unreadable answer")
+      if (MessageId === undefined) return yield* unreadable
       return { provider: "sns", reference: MessageId }
     }, inSpan("SnsSmsNotifier.send")),
     receipts: new Map()
@@ -195,7 +195,7 @@ const refusalOf = ({ bySns, code, name, retryAfter, status }: Failure, now: Date
     // The SDK calls a connection that was broken off a timeout too.
     return notSent("Transient", name === "TimeoutError" && code !== "ECONNRESET" ? "timeout" : "connection failed")
   }
-  if (known === undefined && status! < 300) return notSent("Transient", "unreadable answer")
+  if (known === undefined && status! < 300) return unreadable
   const refusal = known ?? ofStatus(status!)
   const named = refusal !== "Transient" && /^[A-Za-z]{1,64}$/.test(name) && (bySns || known !== undefined)
   return notSent(

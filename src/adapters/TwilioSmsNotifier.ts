@@ -17,8 +17,8 @@ import * as Schema from "effect/Schema"
 import { inSpan } from "../core/internal/Span.ts"
 import { type ReadReceipt, type Receipt, SmsNotifier } from "../core/SmsNotifier.ts"
 import { absent, address, all, optional } from "./internal/AdapterSettings.ts"
-import { callbackUrlOf, makePostForm } from "./internal/ProviderHttp.ts"
-import { notSent, type Refusal } from "./internal/Refusal.ts"
+import { baseOf, callbackUrlOf, isAccepted, makePostForm, unreadable, utf8 } from "./internal/ProviderHttp.ts"
+import type { Refusal } from "./internal/Refusal.ts"
 import * as TwilioApi from "./internal/TwilioApi.ts"
 
 export type { TwilioApiKey } from "./internal/TwilioApi.ts"
@@ -72,7 +72,7 @@ type Needs = HttpClient.HttpClient | Mac.Mac | Digest.Digest
 export const make = Effect.fnUntraced(function*(options: TwilioOptions) {
   const postForm = yield* makePostForm
   const { accountSid, authToken, callbackUrl } = options
-  const base = (options.baseUrl ?? "https://api.twilio.com").replace(/\/+$/, "")
+  const base = baseOf(options.baseUrl ?? "https://api.twilio.com")
   const messages = `${base}/2010-04-01/Accounts/${encodeURIComponent(accountSid)}/Messages.json`
   const request = TwilioApi.post(messages, options)
 
@@ -90,9 +90,9 @@ export const make = Effect.fnUntraced(function*(options: TwilioOptions) {
         MessagingServiceSid: options.messagingServiceSid,
         StatusCallback: callbackUrl && callbackUrlOf(callbackUrl, sms.receiptId)
       })
-      if (!TwilioApi.isAccepted(answer)) return yield* TwilioApi.refusalOf(answer, refusals)
+      if (!isAccepted(answer)) return yield* TwilioApi.refusalOf(answer, refusals)
       const accepted = decodeAccepted(answer.body)
-      if (Option.isNone(accepted)) return yield* notSent("Transient", "unreadable answer")
+      if (Option.isNone(accepted)) return yield* unreadable
       return { provider: "twilio", reference: accepted.value.sid }
     }, inSpan("TwilioSmsNotifier.send")),
     receipts
@@ -210,8 +210,6 @@ const makeReadReceipt = Effect.fnUntraced(function*(authToken: Redacted.Redacted
   }, Effect.orDie)
   return read
 }, Effect.orDie)
-
-const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 /** Parameters in the order of their names' characters, name and value without anything between. */
 const joined = (form: URLSearchParams): string =>

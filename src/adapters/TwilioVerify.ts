@@ -17,7 +17,7 @@ import { Unavailable } from "../core/Errors.ts"
 import { type CheckOutcome, VerificationProvider } from "../core/VerificationProvider.ts"
 import { address, all, duration, optional, wrongSetting } from "./internal/AdapterSettings.ts"
 import * as LanguageTag from "./internal/LanguageTag.ts"
-import { makePostForm } from "./internal/ProviderHttp.ts"
+import { baseOf, isAccepted, makePostForm, unreadable } from "./internal/ProviderHttp.ts"
 import { notSent, type Refusal } from "./internal/Refusal.ts"
 import * as TwilioApi from "./internal/TwilioApi.ts"
 
@@ -72,7 +72,7 @@ export const make = (
   options: TwilioVerifyOptions
 ): Effect.Effect<VerificationProvider, never, HttpClient.HttpClient> =>
   Effect.map(makePostForm, (postForm) => {
-    const base = (options.baseUrl ?? "https://verify.twilio.com").replace(/\/+$/, "")
+    const base = baseOf(options.baseUrl ?? "https://verify.twilio.com")
     const service = `${base}/v2/Services/${encodeURIComponent(options.serviceSid)}`
     const verifications = TwilioApi.post(`${service}/Verifications`, options)
     const checks = TwilioApi.post(`${service}/VerificationCheck`, options)
@@ -93,9 +93,9 @@ export const make = (
         const first = yield* post(verifications, { ...form, Locale: locale })
         // A template may lack the language, which is refused like a service that there is not. Nothing was sent then.
         const answer = first.status === 404 && locale !== undefined ? yield* post(verifications, form) : first
-        if (!TwilioApi.isAccepted(answer)) return yield* TwilioApi.refusalOf(answer, refusals)
+        if (!isAccepted(answer)) return yield* TwilioApi.refusalOf(answer, refusals)
         const started = decodeStarted(answer.body)
-        if (Option.isNone(started)) return yield* notSent("Transient", "unreadable answer")
+        if (Option.isNone(started)) return yield* unreadable
         return { verificationId: started.value.sid }
       }),
 
@@ -105,7 +105,7 @@ export const make = (
           post(checks, form),
           ({ reason }) => unavailable(reason._tag === "Transient" ? reason.cause : reason._tag)
         )
-        if (TwilioApi.isAccepted(answer)) {
+        if (isAccepted(answer)) {
           const checked = decodeChecked(answer.body)
           if (Option.isNone(checked)) return yield* unavailable("unreadable answer")
           return outcomes[checked.value.status]

@@ -19,7 +19,15 @@ import * as Schema from "effect/Schema"
 import { inSpan } from "../core/internal/Span.ts"
 import { type ReadReceipt, type Receipt, type ReceiptCallback, SmsNotifier } from "../core/SmsNotifier.ts"
 import { address, all, optional, secret } from "./internal/AdapterSettings.ts"
-import { type Answer, callbackUrlOf, makePostForm } from "./internal/ProviderHttp.ts"
+import {
+  type Answer,
+  baseOf,
+  callbackUrlOf,
+  isAccepted,
+  makePostForm,
+  unreadable,
+  utf8
+} from "./internal/ProviderHttp.ts"
 import { notSent, ofStatus, type Refusal } from "./internal/Refusal.ts"
 import * as SmsSegments from "./SmsSegments.ts"
 
@@ -67,7 +75,7 @@ type Needs = HttpClient.HttpClient | Mac.Mac | Digest.Digest
 export const make = Effect.fnUntraced(function*(options: VonageOptions) {
   const postForm = yield* makePostForm
   const { callbackUrl, signatureMethod = "sha256", signatureSecret } = options
-  const base = (options.baseUrl ?? "https://rest.nexmo.com").replace(/\/+$/, "")
+  const base = baseOf(options.baseUrl ?? "https://rest.nexmo.com")
   const request = HttpClientRequest.post(`${base}/sms/json`)
 
   const receipts = new Map<string, ReadReceipt>()
@@ -167,15 +175,16 @@ const decodeAnswer = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Str
 })))
 
 /** The id of the accepted message; a long one has several parts, and is sent only when each of them is. */
-const referenceIn = Effect.fnUntraced(function*({ body, retryAfter, status }: Answer) {
+const referenceIn = Effect.fnUntraced(function*(answered: Answer) {
+  const { body, retryAfter, status } = answered
   const answer = Option.getOrUndefined(decodeAnswer(body))
   const refused = answer?.messages.find((part) => part.status !== "0")
   if (refused !== undefined) {
     const refusal = refusals[refused.status] ?? "Permanent"
     return yield* notSent(refusal, refusal === "Transient" ? `status ${refused.status}` : refused.status, retryAfter)
   }
-  if (status < 200 || status > 299) return yield* notSent(ofStatus(status), `HTTP ${status}`, retryAfter)
-  if (answer === undefined) return yield* notSent("Transient", "unreadable answer")
+  if (!isAccepted(answered)) return yield* notSent(ofStatus(status), `HTTP ${status}`, retryAfter)
+  if (answer === undefined) return yield* unreadable
   return answer.messages[0]["message-id"]
 })
 
@@ -203,8 +212,6 @@ const makeIsSigned = Effect.fnUntraced(function*(signatureSecret: Redacted.Redac
       : Mac.timingSafeEqual(signature, yield* digest.digest(Digest.md5, utf8(signed + secretText)))
   }, Effect.orDie)
 }, Effect.orDie)
-
-const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 /**
  * Reads receipts that are signed and name the message themselves: the signature does not cover the URL, so a receipt of

@@ -19,7 +19,7 @@ import * as Struct from "effect/Struct"
 import { inSpan } from "../core/internal/Span.ts"
 import { type ReadReceipt, type Receipt, type Sms, SmsNotifier } from "../core/SmsNotifier.ts"
 import { address, all, optional, wrongSetting } from "./internal/AdapterSettings.ts"
-import { type Answer, callbackUrlOf, makePost } from "./internal/ProviderHttp.ts"
+import { type Answer, callbackUrlOf, isAccepted, makePost, utf8 } from "./internal/ProviderHttp.ts"
 import { notSent, ofStatus } from "./internal/Refusal.ts"
 
 /**
@@ -122,7 +122,7 @@ export const make = Effect.fnUntraced(function*(options: WebhookOptions) {
           })
         )
       )
-      if (answer.status < 200 || answer.status > 299) return yield* refusalOf(answer)
+      if (!isAccepted(answer)) return yield* refusalOf(answer)
       return { provider: "webhook", reference: referenceIn(answer, sms) }
     }, inSpan("WebhookSmsNotifier.send")),
     receipts: new Map(callbackUrl === undefined ? [] : [["webhook", readReceipt]])
@@ -191,8 +191,7 @@ const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
 /** How old a report may be, and how far a clock may be ahead, in seconds. */
 const tolerance = 300
 
-const signedText = (id: string, timestamp: string, body: string): Uint8Array =>
-  new TextEncoder().encode(`${id}.${timestamp}.${body}`)
+const signedText = (id: string, timestamp: string, body: string): Uint8Array => utf8(`${id}.${timestamp}.${body}`)
 
 /** The part that ZITADEL's HTTP provider has, then what is known beside it. */
 const payloadOf = (sms: Sms, callbackUrl: URL | undefined) => {

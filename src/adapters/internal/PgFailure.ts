@@ -31,6 +31,18 @@ export const bounded = <A, E extends Failure, R>(
     Effect.timeout(statementTimeout)
   )
 
+/** Where a batch is refused, one of it may be at fault: then each is done alone. Where the server is not reached, none is. */
+export const orEachAlone =
+  <A, B>(all: ReadonlyArray<A>, alone: (one: A) => B) =>
+  <E extends { readonly _tag: string }, R>(
+    asked: Effect.Effect<ReadonlyArray<B>, E | SqlError, R>
+  ): Effect.Effect<ReadonlyArray<B>, E | SqlError, R> =>
+    Effect.catchIf(
+      asked,
+      (error) => all.length > 1 && isSqlError(error) && error.reason._tag !== "ConnectionError",
+      () => Effect.succeed(all.map(alone))
+    )
+
 /** Maps the failures of what is bounded. A row that does not decode is a bug, not an outage. */
 export const mapped = <A, R>(effect: Effect.Effect<A, Failure, R>): Effect.Effect<A, Unavailable, R> =>
   Effect.catch(effect, (error): Effect.Effect<never, Unavailable> => {

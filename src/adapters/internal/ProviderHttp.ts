@@ -24,6 +24,17 @@ export interface Answer {
   readonly retryAfter: Duration.Duration | undefined
 }
 
+/** Whether the provider has taken it. */
+export const isAccepted = ({ status }: Answer): boolean => status >= 200 && status <= 299
+
+/** What an answer comes to that says what it should, in a way that cannot be read. */
+export const unreadable: SmsNotSent = notSent("Transient", "unreadable answer")
+
+/** An API's address, to which a path is added. */
+export const baseOf = (address: string): string => address.replace(/\/+$/, "")
+
+export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
+
 /** Sends requests with the client in context. */
 export const makePost = Effect.gen(function*() {
   const client = yield* HttpClient.HttpClient
@@ -99,4 +110,4 @@ export const retryAfterOf = (header: string, now: DateTime.Utc): Duration.Durati
 
 /** The URL that a provider reports on one message to: the id is added to the path; a query is left out. */
 export const callbackUrlOf = (base: URL, receiptId: string): string =>
-  `${base.origin}${base.pathname.replace(/\/+$/, "")}/${encodeURIComponent(receiptId)}`
+  `${base.origin}${baseOf(base.pathname)}/${encodeURIComponent(receiptId)}`

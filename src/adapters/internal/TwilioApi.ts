@@ -60,8 +60,6 @@ export const accountConfig = all({
   return Effect.succeed({ accountSid, ...credentials })
 }))
 
-export const isAccepted = ({ status }: Answer): boolean => status >= 200 && status <= 299
-
 const decodeRefused = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Struct({ code: Schema.Int.check(Schema.isGreaterThan(0)) }))
 )
