@@ -72,6 +72,8 @@ const read = Effect.gen(function*() {
   const regions = countries.split(",").map((country) => country.trim())
   if (countries !== "all" && !regions.every(PhoneNumber.isRegion)) {
     problems.push(`PHONE_COUNTRIES is wrong: all, or a comma-separated list; ${regionRule}`)
+  } else if (countries !== "all" && region !== undefined && PhoneNumber.isRegion(region) && !regions.includes(region)) {
+    problems.push("PHONE_DEFAULT_REGION is wrong: it must be one of PHONE_COUNTRIES, as all other numbers are refused")
   }
   const accept = yield* optional("PHONE_ACCEPT", Config.Literals(["mobile", "valid", "parsable"], "PHONE_ACCEPT"))
 

@@ -91,10 +91,7 @@ export const read = Effect.fnUntraced(function*(
   const defaultLanguage = yield* optional("SMS_LANGUAGE", Config.String("SMS_LANGUAGE"))
   const text = yield* Effect.result(IcuSmsText.make({ host, defaultLanguage }))
   if (Result.isFailure(text)) {
-    const settings: Readonly<Record<string, string>> = { host: "SMS_HOST", defaultLanguage: "SMS_LANGUAGE" }
-    for (const { remedy, rule, setting } of text.failure.faults) {
-      problems.push(`${settings[setting] ?? setting} is wrong: ${rule}; ${remedy}`)
-    }
+    problems.push(...new Set(text.failure.faults.map(problemOfTexts)))
   }
   const notices = yield* optional("PHONE_NOTICES", Config.Literals(["on", "off"], "PHONE_NOTICES"))
 
@@ -103,6 +100,7 @@ export const read = Effect.fnUntraced(function*(
   const verify = codes === "twilio-verify" ? yield* reader.together(TwilioVerify.optionsConfig) : undefined
   const lease = yield* duration(reader, "SMS_LEASE", "60s")
   const timeout = yield* duration(reader, "SMS_TIMEOUT", "10s")
+  if (lease === undefined || timeout === undefined) return undefined
   const longest = [
     Duration.times(timeout, names.length),
     ...(verify === undefined ? [] : [TwilioVerify.longestStart]),
@@ -137,6 +135,14 @@ export const read = Effect.fnUntraced(function*(
   return settings
 })
 
+/** Texts of one's own are no setting. */
+const problemOfTexts = ({ message, remedy, rule, setting }: IcuSmsText.TextFault): string => {
+  if (setting === "host") return `SMS_HOST is wrong: ${rule}; ${remedy}`
+  return message === undefined
+    ? `SMS_LANGUAGE is wrong: ${rule}; ${remedy}`
+    : "SMS_LANGUAGE is wrong: there are no texts in this language; choose one of the languages in docs/sms-texts.md"
+}
+
 /** Numbers with fixed codes, which in production would be a door that stands open unless that is wanted. */
 const readTestNumbers = Effect.fnUntraced(function*(
   { optional, problems }: Reader,
@@ -162,8 +168,9 @@ const readTestNumbers = Effect.fnUntraced(function*(
 const duration = Effect.fnUntraced(function*({ optional, problems }: Reader, name: string, otherwise: string) {
   const text = (yield* optional(name, Config.String(name))) ?? otherwise
   const span = LimitSettings.durationOf(text)
-  if (span === undefined || Duration.isZero(span)) problems.push(`${name} is wrong: a duration such as ${otherwise}`)
-  return span ?? Duration.zero
+  if (span !== undefined && !Duration.isZero(span)) return span
+  problems.push(`${name} is wrong: a duration such as ${otherwise}`)
+  return undefined
 })
 
 const ProviderNames = Schema.NonEmptyArray(Schema.Literals(Object.keys(providers) as [ProviderName])).check(

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { inSpan } from "../core/internal/Span.ts"
 import { SmsNotifier, type SmsNotSent } from "../core/SmsNotifier.ts"
@@ -113,6 +114,11 @@ const makeClient = ({ baseUrl, credentials, region, requestTimeout = "10 seconds
  */
 export const layer = (options: SnsOptions): Layer.Layer<SmsNotifier> => Layer.effect(SmsNotifier, make(options))
 
+// Such as us-gov-west-1 and eusc-de-east-1 too. What is no region would only be found out by each message.
+const Region = Schema.String.check(
+  Schema.isPattern(/^[a-z]+(-[a-z0-9]+)+-\d+$/, { expected: "a region, such as eu-central-1" })
+)
+
 /**
  * The settings `AWS_REGION`, `SNS_SENDER_ID`, `SNS_REQUEST_TIMEOUT` and `AWS_ENDPOINT_URL_SNS`. Credentials are left to the
  * SDK.
@@ -121,7 +127,7 @@ export const layer = (options: SnsOptions): Layer.Layer<SmsNotifier> => Layer.ef
  * @since 0.1.0
  */
 export const optionsConfig: Config.Config<SnsOptions> = all({
-  region: Config.NonEmptyString("AWS_REGION"),
+  region: Config.schema(Region, "AWS_REGION"),
   senderId: optional(Config.NonEmptyString("SNS_SENDER_ID")),
   requestTimeout: optional(duration("SNS_REQUEST_TIMEOUT")),
   baseUrl: Config.map(optional(address("AWS_ENDPOINT_URL_SNS")), (url) => url?.href)

@@ -274,10 +274,32 @@ describe("SnsSmsNotifier's settings", () => {
         [region, "ACME", 3000, "https://sns.example.com/"]
       )
       assert.include((yield* Effect.flip(read({}))).message, "AWS_REGION")
-      for (const name of ["SNS_REQUEST_TIMEOUT", "AWS_ENDPOINT_URL_SNS"]) {
+      for (const name of ["AWS_REGION", "SNS_REQUEST_TIMEOUT", "AWS_ENDPOINT_URL_SNS"]) {
         const { message } = yield* Effect.flip(read({ ...settings, [name]: "wrong-value" }))
         assert.include(message, name)
         assert.notInclude(message, "wrong-value")
+      }
+    }))
+
+  it.effect("name a region as AWS does", () =>
+    Effect.gen(function*() {
+      for (const region of ["us-east-1", "ap-southeast-12", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1"]) {
+        assert.strictEqual((yield* read({ AWS_REGION: region })).region, region)
+      }
+      for (
+        const region of [
+          "Frankfurt",
+          "EU-CENTRAL-1",
+          "eu_central_1",
+          "eu-central",
+          "eu-central-1a",
+          "eu-1",
+          " eu-west-1",
+          "eu-west-1\n",
+          "x.example/-1"
+        ]
+      ) {
+        assert.include((yield* Effect.flip(read({ AWS_REGION: region }))).message, "a region, such as eu-central-1")
       }
     }))
 })

@@ -159,6 +159,7 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       SMS_WEBHOOK_URL: "http://hooks.example/",
       SMS_WEBHOOK_SECRET: secret,
       VONAGE_API_KEY: secret,
+      AWS_REGION: secret,
       CODE_PROVIDER: "twilio-verify",
       TEST_NUMBERS: "+15555550100=424242 until 2027-01-31",
       SMS_LEASE: "80s"
@@ -172,7 +173,7 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       "  SMS_WEBHOOK_SECRET must be whsec_ and at least 24 bytes in base64, several of them with commas",
       "  VONAGE_API_SECRET is missing",
       "  VONAGE_FROM is missing",
-      "  AWS_REGION is missing",
+      "  AWS_REGION is wrong: Expected a region, such as eu-central-1",
       "  TEST_NUMBERS must not be set where NODE_ENV is production, unless TEST_NUMBERS_IN_PRODUCTION=1 allows it",
       "  TWILIO_VERIFY_SERVICE_SID is missing",
       "  TWILIO_VERIFY_LIFETIME must be between 2 minutes and 24 hours",
@@ -225,6 +226,35 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       ]
     )
   }
+
+  refuses(
+    "settings that are wrong only beside what else there is",
+    (databaseUrl) => ({
+      DATABASE_URL: databaseUrl,
+      AUTH_ISSUER: "issuer",
+      AUTH_AUDIENCE: "audience",
+      AUTH_JWKS_URL: "https://issuer.example/keys",
+      CODE_KEYS: `a:${Buffer.alloc(32).toString("base64")}`,
+      FINGERPRINT_KEY: Buffer.alloc(32).toString("base64"),
+      SMS_PROVIDER: "console, console",
+      PUBLIC_URL: `https://phone.example/?key=${secret}`,
+      SMS_LANGUAGE: "sw",
+      // No second line says that it is too short.
+      SMS_LEASE: "1 minute",
+      PHONE_COUNTRIES: "DE,AT",
+      PHONE_DEFAULT_REGION: "CH"
+    }),
+    [
+      settings,
+      "  PHONE_DEFAULT_REGION is wrong: it must be one of PHONE_COUNTRIES, as all other numbers are refused",
+      "  PUBLIC_URL is wrong: must be the https URL at which providers reach this server, without a query",
+      "  SMS_PROVIDER is wrong: must name each provider once",
+      "  SMS_LANGUAGE is wrong: there are no texts in this language; choose one of the languages in docs/sms-texts.md",
+      "  SMS_LEASE is wrong: a duration such as 60s",
+      "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL, CODE_KEYS, " +
+      "FINGERPRINT_KEY, SMS_PROVIDER)"
+    ]
+  )
 
   refuses(
     "development mode in production",
