@@ -1,7 +1,7 @@
 /**
  * The settings of delivery: who hands messages over and in which order, what they say, and where receipts go.
  */
-import { Config, Duration, Effect, Layer, Redacted, Result, Schema, SchemaGetter, type Scope } from "effect"
+import { Config, DateTime, Duration, Effect, Layer, Redacted, Result, Schema, SchemaGetter, type Scope } from "effect"
 import { CodeGenerator, Notices, type SmsDelivery, SmsNotifier, SmsText, TestNumbers } from "effect-user-phone"
 import * as ConsoleSmsNotifier from "effect-user-phone/adapters/ConsoleSmsNotifier"
 import * as FailoverSmsNotifier from "effect-user-phone/adapters/FailoverSmsNotifier"
@@ -143,7 +143,7 @@ const problemOfTexts = ({ message, remedy, rule, setting }: IcuSmsText.TextFault
     : "SMS_LANGUAGE is wrong: there are no texts in this language; choose one of the languages in docs/sms-texts.md"
 }
 
-/** Numbers with fixed codes, which in production would be a door that stands open unless that is wanted. */
+/** Numbers with fixed codes whose last day is not over. In production they would be a door that stands open, unless that is wanted. */
 const readTestNumbers = Effect.fnUntraced(function*(
   { optional, problems }: Reader,
   codePreset: keyof typeof CodeGenerator.presets,
@@ -160,7 +160,8 @@ const readTestNumbers = Effect.fnUntraced(function*(
   const { alphabet, length } = CodeGenerator.presets[codePreset]
   const fits = (code: string) => code.length === length && Array.from(code).every((one) => alphabet.includes(one))
   const numbers = TestNumbers.parse(Redacted.value(text), fits)
-  if (Result.isSuccess(numbers)) return numbers.success
+  const now = yield* DateTime.now
+  if (Result.isSuccess(numbers)) return numbers.success.filter(({ until }) => DateTime.isGreaterThan(until, now))
   problems.push(`TEST_NUMBERS is wrong: ${numbers.failure}`)
   return []
 })
