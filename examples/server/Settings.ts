@@ -140,8 +140,8 @@ const read = Effect.gen(function*() {
   })
 })
 
-/** Whoever can change what is read there decides who everybody is. */
-const JwksUrl = Config.schema(
+/** Where the issuer's keys are. Whoever can change what is read there decides who everybody is. */
+export const JwksUrl = Config.schema(
   Schema.URLFromString.check(
     Schema.makeFilter(({ hostname, protocol }) =>
       protocol === "https:" || (protocol === "http:" && isInside(hostname)) ||

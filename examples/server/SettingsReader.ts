@@ -18,12 +18,8 @@ export const deploymentSettings = Object.keys(process.env).filter((name) =>
   ["DATABASE_URL", "CODE_KEYS", "FINGERPRINT_KEY", "SMS_PROVIDER"].includes(name)
 )
 
-/** The environment, with empty variables as not set. */
-export const environment = ConfigProvider.fromEnv({
-  env: Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== "")
-  )
-})
+/** The environment. It takes empty variables for not set. */
+export const environment = ConfigProvider.fromEnv()
 
 const isSet = (name: string) =>
   Config.option(Config.String(name)).parse(environment).pipe(Effect.map(Option.isSome), Effect.orDie)

@@ -3,7 +3,7 @@
  * command line or from the tokens.
  */
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Redacted, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
 import type * as Http from "node:http"
 import { developmentIssuer } from "../../examples/server/Settings.ts"
@@ -83,6 +83,17 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("A depl
     Effect.map(signed({}), (token) => `${base64({ alg: "none", kid: "rsa" })}.${token.split(".")[1]}.`)
   )
 
+  it.effect("logs in JSON, and first of all that its codes are printed", () =>
+    Effect.gen(function*() {
+      const server = yield* Server
+      const [warning, listening] = server.output().split("\n")
+      assert.deepInclude(JSON.parse(warning!), {
+        level: "WARN",
+        message: "SMS_PROVIDER has console: numbers and codes are printed here, and no message is sent"
+      })
+      assert.strictEqual(listening, `listening on ${server.url}`)
+    }))
+
   it.effect("answers for any host, and behind a proxy", () =>
     Effect.gen(function*() {
       const { url } = yield* Server
@@ -101,6 +112,19 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("A depl
       assert.strictEqual(body.code, 14)
     }))
 
+  it.effect("takes mobile numbers with their country code only, where no setting says otherwise", () =>
+    Effect.gen(function*() {
+      const server = yield* Server
+      yield* Servers.onDatabase(Redacted.value(yield* DatabaseUrl), Servers.register(["fay"], "acme"))
+      const token = yield* signed({ claims: { sub: "fay" } })
+      const set = (number: string) => Servers.setPhone(server, token, "fay", number, {})
+      for (const number of ["+41446681800", "079 123 45 67"]) {
+        const { body, status } = yield* set(number)
+        assert.deepStrictEqual([status, body.message], [400, "Phone is invalid (PHONE-so0wa)"])
+      }
+      for (const number of ["+41791234567", "+33612345678"]) assert.strictEqual((yield* set(number)).status, 200)
+    }))
+
   it.effect("knows the users that the command line adds, as long as it does not remove them", () =>
     Effect.gen(function*() {
       const server = yield* Server
@@ -108,12 +132,20 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("A depl
       const set = (index: number) => Servers.setPhone(server, token, "eve", Servers.number(index), {})
       assert.strictEqual((yield* set(1)).status, 404)
 
-      const added = yield* users("add", "eve", "--organization", "acme", "--initial")
+      const [added, machine] = yield* Effect.all([
+        users("add", "eve", "--organization", "acme", "--initial"),
+        users("add", "robot", "--organization", "acme", "--language", "fr", "--machine")
+      ], { concurrency: 2 })
       assert.deepStrictEqual(added, { code: 0, output: "added eve\n" })
+      assert.deepStrictEqual(machine, { code: 0, output: "added robot\n" })
       assert.include((yield* set(1)).body.message, "COMMAND-uz0Uu")
 
-      const updated = yield* users("update", "eve", "--state", "active", "--language", "de-CH")
+      const [updated, moved] = yield* Effect.all([
+        users("update", "eve", "--state", "active", "--language", "de-CH"),
+        users("update", "robot", "--organization", "other")
+      ], { concurrency: 2 })
       assert.deepStrictEqual(updated, { code: 0, output: "updated eve\n" })
+      assert.deepStrictEqual(moved, { code: 0, output: "updated robot\n" })
       assert.strictEqual((yield* set(1)).status, 200)
 
       const [listed, again, none, incomplete, spoken] = yield* Effect.all([
@@ -123,7 +155,12 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("A depl
         users("add", "frank"),
         users("update", "eve", "--language", "german")
       ], { concurrency: 2 })
-      assert.deepStrictEqual(listed, { code: 0, output: "eve\tacme\thuman\tactive\tde-CH\tphone not verified\n" })
+      assert.strictEqual(listed.code, 0)
+      assert.sameOrderedMembers(listed.output.split("\n").filter((line) => !line.startsWith("fay\t")), [
+        "eve\tacme\thuman\tactive\tde-CH\tphone not verified",
+        "robot\tother\tmachine\tactive\tfr\tno phone",
+        ""
+      ])
       assert.deepStrictEqual(again, {
         code: 1,
         output: "effect-user-phone: a user with this id exists already, or existed and was removed\n"
@@ -143,10 +180,33 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("A depl
       assert.strictEqual((yield* set(2)).status, 404)
     }))
 
+  it.effect("lists the users to the last one, however many there are", () =>
+    Effect.gen(function*() {
+      const userIds = Array.from({ length: 501 }, (_, index) => `user-${index}`)
+      yield* Servers.onDatabase(Redacted.value(yield* DatabaseUrl), Servers.register(userIds, "many"))
+      const { output } = yield* users("list")
+      const listed = output.split("\n").filter((line) => line.includes("\tmany\t")).map((line) => line.split("\t")[0])
+      assert.deepStrictEqual(listed, userIds.toSorted())
+    }))
+
+  it.effect("finds no users where it is not told in which database", () =>
+    Effect.gen(function*() {
+      const directory = yield* Servers.temporaryDirectory
+      const environments = [{ NODE_ENV: "production" }, { FINGERPRINT_KEY: "" }]
+      const answers = yield* Effect.forEach(
+        environments,
+        (environment) => Servers.users({ DATA_DIRECTORY: directory, ...environment }, "list"),
+        { concurrency: 2 }
+      )
+      const output = "effect-user-phone: these settings need attention:\n  DATABASE_URL is missing\n"
+      assert.deepStrictEqual(answers, [{ code: 1, output }, { code: 1, output }])
+    }))
+
   it.effect("registers users at their first token where it is told to, once it has the issuer's keys", () =>
     Effect.gen(function*() {
       const { answer, keys } = yield* Issuer
-      const server = yield* deployed({ USERS: "from-token" })
+      const server = yield* deployed({ USERS: "from-token", LOG_LEVEL: "Error" })
+      assert.strictEqual(server.output(), `listening on ${server.url}\n`)
       const token = yield* signed({ claims: { sub: "zoe" } })
       let index = 0
       const set = Effect.suspend(() => Servers.setPhone(server, token, "zoe", Servers.number(index++), {}))
@@ -175,4 +235,24 @@ layer(layerServer, { excludeTestServices: true, timeout: "60 seconds" })("A depl
       assert.strictEqual((yield* set).status, 404)
       assert.strictEqual((yield* set).status, 404)
     }).pipe(Effect.ensuring(Effect.flatMap(Issuer, ({ answer, keys }) => Effect.sync(() => answer(keys))))))
+
+  // The last one on this server, whose output is gone then.
+  it.effect("goes on when nobody takes what it prints", () =>
+    Effect.gen(function*() {
+      const server = yield* Server
+      yield* Servers.onDatabase(Redacted.value(yield* DatabaseUrl), Servers.register(["mia"], "acme"))
+      const token = yield* signed({ claims: { sub: "mia" } })
+      for (const stream of [server.child.stdout!, server.child.stderr!]) stream.destroy()
+      for (const index of [1, 2]) {
+        assert.strictEqual((yield* Servers.setPhone(server, token, "mia", Servers.number(index), {})).status, 200)
+        yield* Servers.call(`${server.url}/v2/users/mia/phone`, { token }).pipe(
+          Effect.repeat({
+            until: ({ body }) => body.pendingCode.delivery.state === "sent",
+            schedule: Schedule.spaced("20 millis")
+          }),
+          Effect.timeout("20 seconds")
+        )
+      }
+      assert.isNull(server.child.exitCode)
+    }))
 })

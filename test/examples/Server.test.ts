@@ -3,6 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { decodeJwt } from "jose"
 import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Net from "node:net"
@@ -60,6 +61,10 @@ describe("The server in development mode", () => {
       assert.match(devJson.databaseUrl, /^postgres:\/\/postgres:[^@]{20,}@127\.0\.0\.1:\d+\/user_phone$/)
       const listed = Array.from(first.output().matchAll(/^ {2}(\w+) +(ey\S+)$/gm), ([, name, token]) => [name, token])
       assert.deepStrictEqual(Object.fromEntries(listed), tokens)
+      for (const token of Object.values<string>(tokens)) {
+        const { exp = 0, iat = 0 } = decodeJwt(token)
+        assert.strictEqual(exp - iat, 12 * 60 * 60)
+      }
       assert.strictEqual(modeOf("dev.json"), 0o600)
       assert.strictEqual(modeOf("keys.json"), 0o600)
       const keys = Fs.readFileSync(join(directory, "keys.json"), "utf8")

@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Queue, Redacted, Scope } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
@@ -91,6 +92,28 @@ describe("A server that is told to end", () => {
       }),
     timeout
   )
+
+  it("is ended after 35 seconds, by whatever it is held up", () => {
+    const signals = JSON.stringify(join(import.meta.dirname, "../../examples/server/Signals.ts"))
+    const program = `
+      import { mock } from "node:test"
+      import { watch } from ${signals}
+      mock.timers.enable({ apis: ["setTimeout"] })
+      watch()
+      process.emit("SIGTERM")
+      mock.timers.tick(34_999)
+      process.stdout.write("at work")
+      mock.timers.tick(1)
+      process.stdout.write(", and not ended")`
+    const { status, stderr, stdout } = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+      encoding: "utf8"
+    })
+    assert.deepStrictEqual([stdout, stderr, status], [
+      "at work",
+      "effect-user-phone: ended after 35 seconds of waiting; what was at work was cut off\n",
+      1
+    ])
+  })
 
   it.live("ends in order also by what closes its terminal", () =>
     Effect.gen(function*() {
