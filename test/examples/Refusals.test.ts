@@ -244,7 +244,7 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       PUBLIC_URL: `https://phone.example/?key=${secret}`,
       SMS_LANGUAGE: "sw",
       // No second line says that it is too short.
-      SMS_LEASE: "1 minute",
+      SMS_LEASE: "a minute",
       PHONE_COUNTRIES: "DE,AT",
       PHONE_DEFAULT_REGION: "CH"
     }),
