@@ -15,6 +15,7 @@ import * as WebhookSmsNotifier from "effect-user-phone/adapters/WebhookSmsNotifi
 import { SmsReceiptRoutes } from "effect-user-phone/http"
 import * as LimitSettings from "./LimitSettings.ts"
 import type { Reader } from "./SettingsReader.ts"
+import * as TestNumberSettings from "./TestNumberSettings.ts"
 
 type Needs = Layer.Services<ReturnType<typeof TwilioSmsNotifier.layer>>
 
@@ -159,7 +160,7 @@ const readTestNumbers = Effect.fnUntraced(function*(
   }
   const { alphabet, length } = CodeGenerator.presets[codePreset]
   const fits = (code: string) => code.length === length && Array.from(code).every((one) => alphabet.includes(one))
-  const numbers = TestNumbers.parse(Redacted.value(text), fits)
+  const numbers = TestNumberSettings.parse(Redacted.value(text), fits)
   const now = yield* DateTime.now
   if (Result.isSuccess(numbers)) return numbers.success.filter(({ until }) => DateTime.isGreaterThan(until, now))
   problems.push(`TEST_NUMBERS is wrong: ${numbers.failure}`)
