@@ -584,4 +584,41 @@ describe("a provider's circuit breaker", () => {
       ])
     }).pipe(noChance, Effect.provide(layer))
   })
+
+  it.effect("closes on a probe that gets any final answer", () =>
+    Effect.gen(function*() {
+      for (const reason of [new Permanent({ code: "1" }), new OptedOut(), new DestinationRefused({ code: "1" })]) {
+        const { played, send } = play(1)
+        const { send: works } = played[0]
+        played[0].send = transient
+        yield* times(5, send())
+        yield* TestClock.adjust("10 seconds")
+        played[0].send = failing(reason)
+        yield* send()
+        played[0].send = works
+        assert.strictEqual(yield* send(), "a", reason._tag)
+      }
+    }).pipe(noChance))
+
+  it.effect("keeps a message from one that has opened while another was asked", () =>
+    Effect.gen(function*() {
+      const { asked, played, send } = play(2)
+      const { hands, later } = heldBack(played[0])
+      const slow = yield* Effect.forkChild(send(), { startImmediately: true })
+      played[0].send = transient
+      played[1]!.send = transient
+      yield* times(5, send(1))
+      asked.length = 0
+      yield* later(hands[0]!, Effect.fail(new SmsNotSent({ reason: new Transient({ cause: "late" }) })))
+      yield* Fiber.join(slow)
+      assert.deepStrictEqual(asked, [])
+    }).pipe(noChance))
+
+  it.effect("stays open for up to a tenth longer, so that processes do not probe all at once", () =>
+    Effect.gen(function*() {
+      const { played, send } = play(1)
+      played[0].send = transient
+      yield* times(5, send())
+      assert.strictEqual(yield* secondsClosed(send), 10.5)
+    }).pipe(Effect.provideService(Random.Random, { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0.5 })))
 })
