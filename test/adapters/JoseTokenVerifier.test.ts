@@ -1,6 +1,6 @@
 /** Tokens: whose they are, which are refused, and an issuer that does not answer. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Layer, Redacted } from "effect"
+import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
 import { createServer } from "node:http"
@@ -9,6 +9,7 @@ import * as JoseTokenVerifier from "../../src/adapters/JoseTokenVerifier.ts"
 import * as MemoryTables from "../../src/adapters/MemoryTables.ts"
 import * as MemoryUsers from "../../src/adapters/MemoryUsers.ts"
 import { TokenVerifier, UserId, Users } from "../../src/core/index.ts"
+import * as StandIn from "../fixtures/StandIn.ts"
 
 const issuer = "https://issuer.example"
 const audience = "phones"
@@ -89,6 +90,33 @@ describe("JoseTokenVerifier with a secret", () => {
       assert.strictEqual((yield* check(good))._tag, "Success")
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* check(good))._tag, "Failure")
+    }))
+
+  it.effect("remembers 4096 tokens, and forgets them all for the one that is too many", () =>
+    Effect.gen(function*() {
+      const own = new Uint8Array(secret)
+      const verifier = yield* Effect.provide(
+        TokenVerifier.TokenVerifier,
+        JoseTokenVerifier.layerSecret({ issuer, audience, secret: Redacted.make(own) })
+      )
+      const check = (token: string) => Effect.result(verifier.verify(Redacted.make(token)))
+      const whileWithdrawn = (token: string) =>
+        Effect.gen(function*() {
+          own.fill(0)
+          const { _tag } = yield* check(token)
+          own.set(secret)
+          return _tag
+        })
+      const tokens = yield* Effect.forEach(
+        Array.from({ length: 4097 }, (_, jti) => jti),
+        (jti) => sign({ claims: { jti: String(jti) } })
+      )
+      const [first, last] = [tokens[0]!, tokens.pop()!]
+      for (const token of tokens) assert.strictEqual((yield* check(token))._tag, "Success")
+      assert.strictEqual(yield* whileWithdrawn(first), "Success")
+      assert.strictEqual((yield* check(last))._tag, "Success")
+      assert.strictEqual(yield* whileWithdrawn(first), "Failure")
+      assert.strictEqual(yield* whileWithdrawn(last), "Success")
     }))
 
   const refused: ReadonlyArray<readonly [string, Choices]> = [
@@ -185,6 +213,20 @@ describe("JoseTokenVerifier with published keys", () => {
         assert.strictEqual((yield* check(yield* token())).userId, "ada")
       }))
   }
+
+  it.live("is unavailable when the key server takes longer than five seconds", () =>
+    Effect.gen(function*() {
+      const silent = yield* StandIn.make(() => "hang")
+      const { privateKey } = yield* Effect.promise(() => generateKeyPair("ES256"))
+      const token = yield* sign({ header: { alg: "ES256", kid: "k1" }, key: privateKey })
+      const [took, error] = yield* Effect.timed(
+        Effect.flip(verify(token)).pipe(
+          Effect.provide(JoseTokenVerifier.layerJwks({ issuer, audience, jwksUrl: new URL(silent.url) }))
+        )
+      )
+      assert.strictEqual(error._tag, "Unavailable")
+      assert.isBelow(Duration.toSeconds(took), 10)
+    }))
 
   it.live("is unavailable while nothing listens there", () =>
     Effect.gen(function*() {

@@ -76,6 +76,8 @@ describe("WebhookSmsNotifier", () => {
       const url = new URL("https://sms.example.com")
       const refused: ReadonlyArray<readonly [WebhookSmsNotifier.WebhookOptions, RegExp]> = [
         [{ url: new URL("http://sms.example.com"), secrets }, /^webhook refused: url must be https/],
+        [{ url: new URL("http://127.evil.example"), secrets }, /url must be https/],
+        [{ url: new URL("http://localhost.evil.example"), secrets }, /url must be https/],
         [{ url: new URL("ftp://localhost"), secrets }, /url must be https/],
         [{ url, secrets: [...secrets, short] }, /at least 24 bytes/],
         [{ url, secrets: [] as never }, /there must be a secret/]
@@ -299,6 +301,24 @@ describe("WebhookSmsNotifier's receipts", () => {
       assert.isDefined(yield* read({ ...good, headers: { ...good.headers, "webhook-signature": signature } }))
     }).pipe(Effect.scoped))
 
+  it.effect("are taken with either secret while one follows the other, and with one of the first ten signatures", () =>
+    Effect.gen(function*() {
+      const secrets = [newSecret(), newSecret()] as const
+      const { notifier } = yield* connected({ callbackUrl, secrets: [bytesOf(secrets[0]), bytesOf(secrets[1])] })
+      const read = notifier.receipts.get("webhook")!
+      const now = (yield* DateTime.now).epochMilliseconds
+      for (const secret of secrets) assert.isDefined(yield* read(report(secret, { status: "delivered" }, now)))
+
+      const good = report(secrets[1], { status: "delivered" }, now)
+      const after = (count: number) => {
+        const others = Array.from({ length: count }, () => `v1,${newSecret()}`)
+        const signature = [...others, good.headers["webhook-signature"]].join(" ")
+        return read({ ...good, headers: { ...good.headers, "webhook-signature": signature } })
+      }
+      assert.isDefined(yield* after(9))
+      assert.isUndefined(yield* after(10))
+    }).pipe(Effect.scoped))
+
   it.effect("are taken for five minutes, and from a clock that is as much ahead", () =>
     Effect.gen(function*() {
       const { read, secret } = yield* reader
@@ -330,6 +350,8 @@ describe("WebhookSmsNotifier's settings", () => {
     Effect.gen(function*() {
       const wrong: ReadonlyArray<readonly [name: string, value: string]> = [
         ["SMS_WEBHOOK_URL", "http://hooks.example.com/"],
+        ["SMS_WEBHOOK_URL", "http://127.evil.example/"],
+        ["SMS_WEBHOOK_URL", "http://localhost.evil.example/"],
         ["SMS_WEBHOOK_URL", "ftp://hooks.example.com/"],
         ["SMS_WEBHOOK_URL", "hooks.example.com"],
         ["SMS_WEBHOOK_SECRET", "whsec_c2hvcnQ="],
