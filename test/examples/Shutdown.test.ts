@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Queue, Redacted, Scope } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import { TestClock } from "effect/testing"
 import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Net from "node:net"
@@ -156,7 +157,9 @@ const connect = Effect.fnUntraced(function*(url: string) {
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
 
 /** A server in this process, whose route `/wait` waits for `go`, and which `close` has begun to close when it returns. */
-const serve = Effect.fnUntraced(function*() {
+const serve = Effect.fnUntraced(function*(
+  { shutdownTimeout }: Pick<NodeServer.NodeServerOptions, "shutdownTimeout"> = { shutdownTimeout: "1 second" }
+) {
   const go = yield* Deferred.make<void>()
   const waiting = yield* Queue.unbounded<void>()
   const done = HttpServerResponse.text("done")
@@ -170,7 +173,7 @@ const serve = Effect.fnUntraced(function*() {
     )
   )
   const context = yield* Layer.buildWithScope(
-    NodeServer.serve(routes, { host: "127.0.0.1", port: 0, shutdownTimeout: "1 second" }),
+    NodeServer.serve(routes, { host: "127.0.0.1", port: 0, shutdownTimeout }),
     scope
   )
   const url = HttpServer.formatAddress(Context.get(context, HttpServer.HttpServer).address)
@@ -197,6 +200,23 @@ describe("A server that is closing", () => {
       yield* server.go
       assert.match(yield* client.ended, /^HTTP\/1\.1 200 OK\r\n(.*\r\n)*Connection: close\r\n(.*\r\n)*\r\ndone$/)
       yield* closed
+    }), timeout)
+
+  it.effect("waits for them for twenty seconds, unless it is told otherwise", () =>
+    Effect.gen(function*() {
+      for (const isInTime of [true, false]) {
+        const server = yield* serve({ shutdownTimeout: undefined })
+        const client = yield* connect(server.url)
+        yield* client.send(get("/wait"))
+        yield* server.waiting
+        const closed = yield* server.close
+        // After a second for what may be on its way.
+        yield* TestClock.adjust("1 second")
+        yield* TestClock.adjust(isInTime ? "19 seconds" : "20 seconds")
+        if (isInTime) yield* server.go
+        assert.strictEqual((yield* client.ended).endsWith("\r\n\r\ndone"), isInTime)
+        yield* closed
+      }
     }), timeout)
 
   it.live("answers a request that was on its way over an idle connection", () =>

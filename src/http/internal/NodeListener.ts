@@ -31,8 +31,16 @@ const patience = "1 second"
 /** How long a request may still come in once it was answered. */
 const timeToFinish = "1 second"
 
-/** How long a connection may say nothing before its first request, and between two over HTTP/2, in milliseconds. */
-const silence = { first: 60_000, http2: 300_000 } as const
+/**
+ * How long a connection may say nothing before its first request, and between two over HTTP/2, in milliseconds.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Silence {
+  readonly first: number
+  readonly http2: number
+}
 
 /**
  * A server that emits the requests of both protocols, and how to close it. Node's own `close` ends idle connections at once,
@@ -41,7 +49,7 @@ const silence = { first: 60_000, http2: 300_000 } as const
  * @category constructors
  * @since 0.1.0
  */
-export const make = (tls: Certificate | undefined) => {
+export const make = (tls: Certificate | undefined, silence: Silence = { first: 60_000, http2: 300_000 }) => {
   const http1 = tls === undefined ? Http.createServer({ shouldUpgradeCallback: shouldUpgrade }) : Https.createServer({
     shouldUpgradeCallback: shouldUpgrade,
     cert: tls.certificate,
@@ -49,11 +57,11 @@ export const make = (tls: Certificate | undefined) => {
     ALPNProtocols: ["h2", "http/1.1"],
     handshakeTimeout: silence.first
   })
-  const http2 = makeHttp2(http1)
-  const unsure = shareConnections(http1, tls === undefined ? "connection" : "secureConnection", http2.server)
+  const http2 = makeHttp2(http1, silence)
+  const unsure = shareConnections(http1, tls === undefined ? "connection" : "secureConnection", http2.server, silence)
   const answering = trackAnswers(http1)
   http1.on("clientError", (error: NodeJS.ErrnoException, socket: Net.Socket) => {
-    if (error.code === "ECONNRESET" || !socket.writable) socket.destroy()
+    if (cannotRead.has(error.code) || !socket.writable) socket.destroy()
     else if (!answering.endAfterAnswer(socket)) answerMalformed(error, socket)
   })
   http1.on("checkExpectation", answerExpectation)
@@ -86,8 +94,11 @@ export const make = (tls: Certificate | undefined) => {
   return { drain, server: http1 }
 }
 
+/** Errors of clients who could read no answer: it would wait for them, and the connection with it. */
+const cannotRead: ReadonlySet<string | undefined> = new Set(["ECONNRESET", "ERR_TLS_HANDSHAKE_TIMEOUT"])
+
 /** The HTTP/2 half, which hands its requests to the other's listeners. */
-const makeHttp2 = (http1: Http.Server) => {
+const makeHttp2 = (http1: Http.Server, silence: Silence) => {
   const server = Http2.createServer({ settings: { maxConcurrentStreams: 1000, maxHeaderListSize: 16_384 } })
   const sessions = new Set<Http2.ServerHttp2Session>()
   let isEnding = false
@@ -139,7 +150,8 @@ const endAnswered = (stream: Http2.ServerHttp2Stream): void => {
 const shareConnections = (
   http1: Http.Server,
   event: "connection" | "secureConnection",
-  http2: Http2.Http2Server
+  http2: Http2.Http2Server,
+  silence: Silence
 ): ReadonlySet<Net.Socket> => {
   const unsure = new Set<Net.Socket>()
   const handshaking = new Map<string, Net.Socket>()
@@ -161,7 +173,7 @@ const shareConnections = (
     unsure.add(socket)
     const forget = () => unsure.delete(socket)
     socket.once("close", forget)
-    whenClear(socket, (isHttp2) => {
+    whenClear(socket, silence, (isHttp2) => {
       forget()
       socket.off("close", forget)
       if (isHttp2) {
@@ -181,7 +193,7 @@ const nameOf = ({ remoteAddress, remotePort }: Net.Socket): string => `${remoteA
 const preface = Buffer.from("PRI ")
 
 /** Waits for the first bytes, and leaves them where they are. */
-const whenClear = (socket: Net.Socket, then: (isHttp2: boolean) => void): void => {
+const whenClear = (socket: Net.Socket, silence: Silence, then: (isHttp2: boolean) => void): void => {
   let first = Buffer.alloc(0)
   const destroy = () => void socket.destroy()
   const look = () => {
