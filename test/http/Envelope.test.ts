@@ -403,7 +403,7 @@ layer(TestServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("t
       )
       assert.match(
         yield* raw("GET /livez HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n"),
-        /^HTTP\/1\.1 417 .*\{"code":12,"message":"the only expectation there is is 100-continue"\}/s
+        /^HTTP\/1\.1 417 .*\r\nconnection: close\r\n.*\{"code":12,"message":"the only expectation there is is 100-continue"\}/s
       )
       assert.match(
         yield* raw("CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n"),

@@ -161,6 +161,8 @@ layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's
       assert.strictEqual(answers[4].allExtensionNumbersResponse.baseTypeName, "zitadel.user.v2.SetPhoneRequest")
     }))
 
+  const frame = (...bytes: ReadonlyArray<number>) => Buffer.from([0, 0, 0, 0, bytes.length, ...bytes])
+
   /** A bare stream of reflection, and its trailers once they come. */
   const open = Effect.fnUntraced(function*(headers: Record<string, string> = {}) {
     const session = yield* sessionTo(yield* url)
@@ -184,6 +186,15 @@ layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's
     }
   })
 
+  it.effect("a stream's answer is kept by no cache", () =>
+    Effect.gen(function*() {
+      const { stream, trailers } = yield* open()
+      const answered = new Promise<IncomingHttpHeaders>((resolve) => stream.once("response", resolve))
+      stream.end(frame(0x3A, 0))
+      assert.strictEqual((yield* Effect.promise(() => answered))["cache-control"], "no-store")
+      assert.strictEqual((yield* trailers).status, "0")
+    }))
+
   /** What such a stream comes to that sends these bytes, and ends if it is to. */
   const bare = Effect.fnUntraced(function*(
     bytes: Uint8Array | undefined,
@@ -194,8 +205,6 @@ layer(layerServer, { excludeTestServices: true, timeout: "30 seconds" })("gRPC's
     if (end) stream.end()
     return yield* trailers
   })
-
-  const frame = (...bytes: ReadonlyArray<number>) => Buffer.from([0, 0, 0, 0, bytes.length, ...bytes])
 
   it.effect("what a stream cannot read is the caller's fault", () =>
     Effect.gen(function*() {

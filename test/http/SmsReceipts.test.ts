@@ -3,6 +3,7 @@ import { NodeCrypto } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { HttpServer } from "effect/http"
+import { createHash } from "node:crypto"
 import * as Memory from "../../src/adapters/Memory.ts"
 import { Unauthenticated, Unavailable } from "../../src/core/Errors.ts"
 import {
@@ -29,7 +30,10 @@ const admin = Actor.make({ userId: "admin", organization, grants: { [organizatio
 /** What the provider was given. */
 const handed: Array<SmsNotifier.Sms> = []
 
-/** A provider that signs with one word, and reports how it went with another. */
+/** How a provider may sign: all of its report. */
+const signatureOf = (query: string, body: string) => createHash("sha256").update(`${query}\n${body}`).digest("hex")
+
+/** A provider that signs with one word, or all that it says, and reports how it went with another. */
 const notifier = Layer.succeed(SmsNotifier.SmsNotifier, {
   send: (sms) =>
     Effect.sync(() => {
@@ -38,8 +42,9 @@ const notifier = Layer.succeed(SmsNotifier.SmsNotifier, {
     }),
   receipts: new Map<string, SmsNotifier.ReadReceipt>([["stand-in", ({ body, headers, query }) =>
     Effect.sync(() => {
-      if (headers["x-signature"] !== "right" && query !== "signature=right") return undefined
-      if (body === "arrived") return { status: "delivered" }
+      const isSigned = ["right", signatureOf(query, body)].includes(headers["x-signature"]!)
+      if (!isSigned && query !== "signature=right") return undefined
+      if (body.replace("\uFEFF", "") === "arrived") return { status: "delivered" }
       return body.startsWith("lost ") ? { status: "failed", code: body.slice(5) } : undefined
     })]])
 })
@@ -133,6 +138,16 @@ layer(layerServer, { excludeTestServices: true })("reports on messages", (it) =>
         reason: "not delivered: 30005"
       })
       assert.strictEqual((yield* eventsOf(userId)).at(-1), "user.human.phone.code.undelivered")
+    }))
+
+  it.effect("are read to the last byte, since all of them may be signed", () =>
+    Effect.gen(function*() {
+      for (const [query, body] of [["a=1?b=2", "arrived"], ["?", "arrived"], ["a=1", "\uFEFFarrived"]] as const) {
+        const { sms, userId } = yield* sent
+        const options = { signature: signatureOf(query, body) }
+        assert.deepStrictEqual(yield* report(`stand-in/${sms.receiptId}?${query}`, body, options), nothing)
+        assert.strictEqual((yield* deliveryOf(userId))?.state, "delivered", query)
+      }
     }))
 
   it.effect("change nothing, and are answered alike, when anything about them is wrong", () =>
