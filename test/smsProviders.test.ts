@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { execFile } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
 import * as AcmeSmsNotifier from "../examples/AcmeSmsNotifier.ts"
@@ -14,56 +14,83 @@ const root = resolve(import.meta.dirname, "..")
 const page = readFileSync(join(root, "docs/sms-providers.md"), "utf8")
 const example = join(root, "examples/03-own-sms-provider.ts")
 
-/** The part of the page under a heading. */
-const section = (heading: string): string => {
-  const [, text] = page.split(`\n## ${heading}\n`)
-  assert.isDefined(text, heading)
-  return text!.split("\n## ")[0]!
+const sections = page.split("\n## ")
+
+/** The part of the page that begins so. */
+const section = (begin: string): string => {
+  const text = sections.find((text) => text.startsWith(begin) || text.includes(`\n\n${begin}`))
+  assert.isDefined(text, begin)
+  return text!
 }
 
-const sourceOf = (...files: ReadonlyArray<string>) =>
-  files.map((file) => readFileSync(join(root, `src/adapters/${file}.ts`), "utf8")).join("\n")
+const adapters = join(root, "src/adapters")
+
+/** The notifiers that have settings of their own, such as those of a vendor, and the one provider that makes codes itself. */
+const configured = readdirSync(adapters).filter((file) =>
+  /^(\w+SmsNotifier|TwilioVerify)\.ts$/.test(file) &&
+  readFileSync(join(adapters, file), "utf8").includes("export const optionsConfig")
+).map((file) => file.slice(0, -".ts".length))
+
+/** The source of an adapter, with what it has from files beside it. */
+const sourceOf = (adapter: string): string => {
+  const source = readFileSync(join(adapters, `${adapter}.ts`), "utf8")
+  const files = new Set(Array.from(source.matchAll(/ from "\.\/(internal\/\w+\.ts)"$/gm), ([, file]) => file!))
+  return [source, ...Array.from(files, (file) => readFileSync(join(adapters, file), "utf8"))].join("\n")
+}
+
+/** The lines of the tables from a vendor's code to its class. */
+const codeLinesOf = (source: string): ReadonlyArray<string> =>
+  Array.from(
+    source.matchAll(/Record<\w+, (?:Refusal|CheckOutcome)>> = \{\n(.*?)\n\}/gs),
+    ([, lines]) => lines!.split("\n")
+  ).flat()
 
 const isClass = ([, word]: ReadonlyArray<string | undefined>) =>
   /^(Transient|Throttled|Permanent|OptedOut|AccountRefused|DestinationRefused|right|wrong|expired|spent)$/.test(word!)
 
+/** What the SDK of AWS reads for itself. */
+const ofTheSdk: ReadonlySet<string> = new Set(["AWS_ACCESS_KEY_ID"])
+
 describe("docs/sms-providers.md", () => {
-  for (
-    const [heading, ...files] of [
-      ["Twilio", "TwilioSmsNotifier", "internal/TwilioApi"],
-      ["Vonage", "VonageSmsNotifier"],
-      ["Amazon SNS", "SnsSmsNotifier"],
-      ["Twilio Verify", "TwilioVerify", "internal/TwilioApi"]
-    ] as const
-  ) {
-    it(`names every code of ${heading} with its class, in the words of the source`, () => {
-      const rows = Array.from(
-        sourceOf(...files).matchAll(/^ {2}(\w+): "(\w+)",? \/\/ (.*)$/gm),
-        ([, ...row]) => row
-      ).filter(isClass)
-      assert.isAbove(rows.length, 15)
-      const told = Array.from(
-        section(heading).matchAll(/^\| `(\w+)` +\| `(\w+)` +\| (.*?) *\|$/gm),
-        ([, ...row]) => row
-      )
+  it("is about every adapter for SMS that has settings", () => {
+    assert.includeMembers(configured, [
+      "TwilioSmsNotifier",
+      "VonageSmsNotifier",
+      "SnsSmsNotifier",
+      "WebhookSmsNotifier"
+    ])
+    const codes = configured.map((adapter) => codeLinesOf(sourceOf(adapter)).length)
+    assert.isAbove(Math.max(...codes), 0)
+  })
+
+  for (const adapter of configured) {
+    const about = () => section(`\`effect-user-phone/adapters/${adapter}\``)
+
+    it(`names every code of ${adapter} with its class, in the words of the source`, () => {
+      const source = sourceOf(adapter)
+      const rows = Array.from(source.matchAll(/^ {2}(\w+): "(\w+)",? \/\/ (.*)$/gm), ([, ...row]) => row)
+        .filter(isClass)
+      assert.strictEqual(rows.length, codeLinesOf(source).length)
+      const told = Array.from(about().matchAll(/^\| `(\w+)` +\| `(\w+)` +\| (.*?) *\|$/gm), ([, ...row]) => row)
       assert.deepStrictEqual(told.filter(isClass), rows)
     })
 
-    it(`names every setting of ${heading}`, () => {
-      const settings = Array.from(
-        sourceOf(...files).matchAll(/\("([A-Z]+_[A-Z_]+)"\)|, "([A-Z]+_[A-Z_]+)"\n? *\)|^ +"([A-Z]+_[A-Z_]+)"$/gm)
-      )
-        .map(([, ...names]) => names.find((name) => name !== undefined)!)
-      assert.isAbove(settings.length, 3)
-      for (const name of settings) assert.include(section(heading), `\`${name}\``)
+    it(`names every setting of ${adapter}, and no other`, () => {
+      const settings = Array.from(sourceOf(adapter).matchAll(/"([A-Z]+(?:_[A-Z]+)+)"/g), ([, name]) => name!)
+      const told = Array.from(
+        about().matchAll(/^\| (`[A-Z]+_[A-Z_]+`.*?) +\|/gm),
+        ([, names]) => Array.from(names!.matchAll(/`(\w+)`/g), ([, name]) => name!)
+      ).flat()
+      assert.isAbove(settings.length, 0)
+      assert.sameMembers(told.filter((name) => !ofTheSdk.has(name)), [...new Set(settings)])
     })
   }
 
   it("shows examples/AcmeSmsNotifier.ts as it is, in as many lines as it and the README say", () => {
-    const [, code] = /```ts\n([\s\S]*?)```/.exec(section("Write your own"))!
+    const [, code] = /```ts\n([\s\S]*?)```/.exec(section("Write your own\n"))!
     assert.strictEqual(code, readFileSync(join(root, "examples/AcmeSmsNotifier.ts"), "utf8"))
     const lines = `${code!.trimEnd().split("\n").length} lines`
-    assert.include(section("Write your own"), `a layer of ${lines}`)
+    assert.include(section("Write your own\n"), `a layer of ${lines}`)
     assert.include(readFileSync(join(root, "README.md"), "utf8"), `(docs/sms-providers.md#write-your-own) in ${lines}`)
   })
 })
