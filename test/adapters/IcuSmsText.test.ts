@@ -78,6 +78,20 @@ describe("The choice of a language", () => {
     }))
 })
 
+it.effect("English is worded as the core words it", () =>
+  Effect.gen(function*() {
+    const core = yield* Effect.provide(SmsText.SmsText, SmsText.layerEnglish)
+    const icu = yield* IcuSmsText.make()
+    const code = Redacted.make("747723")
+    const inputs: ReadonlyArray<SmsText.SmsTextInput> = [
+      ...[1, 2, 10, 60, 1440].map((minutes) => ({ kind: "code", code, minutes, language: "en" } as const)),
+      ...(["replaced", "removed"] as const).map((change) => ({ kind: "notice", change, language: "en" } as const))
+    ]
+    for (const input of inputs) {
+      assert.strictEqual(Redacted.value(yield* icu.render(input)), Redacted.value(yield* core.render(input)))
+    }
+  }))
+
 describe("An application's templates", () => {
   it.effect("replace built-in ones and add to them, one message at a time", () =>
     Effect.gen(function*() {
@@ -205,6 +219,13 @@ describe("The layer", () => {
 
 describe("docs/sms-texts.md", () => {
   const page = readFileSync(join(root, "docs/sms-texts.md"), "utf8")
+
+  it("says how many languages there are, as the README does", () => {
+    for (const text of [page, readFileSync(join(root, "README.md"), "utf8")]) {
+      const numbers = Array.from(text.matchAll(/(\S+) languages\b/g), ([, word]) => Number(word)).filter((n) => n > 0)
+      assert.deepStrictEqual([...new Set(numbers)], [IcuSmsText.languages.length])
+    }
+  })
 
   it("shows an example that runs and prints what it says", () => {
     const file = join(root, "examples/04-texts-of-your-own.ts")

@@ -51,7 +51,7 @@ export const builtIn: Readonly<Record<string, Readonly<Record<MessageName, strin
   en: {
     code:
       "{code} is your verification code. It is valid for {minutes, plural, one {# minute} other {# minutes}}. Do not share it.",
-    replaced: "This phone number was replaced by another one in your account. If this was not you, contact support.",
+    replaced: "This phone number was replaced in your account. If this was not you, contact support.",
     removed: "This phone number was removed from your account. If this was not you, contact support."
   },
   es: {
