@@ -234,6 +234,19 @@ describe("decideResend", () => {
     assertSame(decision.events.reduce(evolve, decision.before), decision.after)
   })
 
+  it("counts how often a new code of ours was asked for since the number was set", () => {
+    const once = Result.getOrThrow(resend(waiting, at(100))).after
+    const twice = Result.getOrThrow(resend(once, at(4000)))
+    assert.strictEqual(twice.after.pending?._tag === "OwnCode" && twice.after.pending.resends, 2)
+    assertSame(twice.messages.map((message) => message.kind === "code" && message.resends), [2])
+    const replaced = Result.getOrThrow(decideSetPhone(
+      twice.after,
+      { number: number("2"), fingerprint: fingerprint("2"), code: code("d", at(9000), "2") },
+      situation(at(9000))
+    ))
+    assertSame(replaced.messages.map((message) => message.kind === "code" && message.resends), [0])
+  })
+
   it("accepts the code before for the grace, and not beyond its own expiry", () => {
     const old = code("c", at(0))
     assertSame(pendingAfter(waiting, at(10)).previous, { ...old, expiresAt: at(70) })

@@ -410,6 +410,62 @@ describe("a code that a provider makes", () => {
       assert.strictEqual((yield* guessesOf(userId)).wrongInARow, 1)
     }).pipe(Effect.provide(layers)))
 
+  describe("whose attempt is forgotten for ten younger ones", () => {
+    /** What is answered to a right guess, after ten wrong ones that came later and whatever is done meanwhile. */
+    const answerAfter = <A, E, R>(meanwhile: (userId: UserId.UserId) => Effect.Effect<A, E, R>) =>
+      Effect.gen(function*() {
+        const played = yield* Played
+        const userId = yield* waiting
+        yield* verify(userId, right)
+        yield* asAdmin(RemovePhone.RemovePhone.use(({ removePhone }) => removePhone({ userId })))
+        yield* set(userId)
+        yield* deliver
+        const [asked, answer, end] = [
+          yield* Deferred.make<void>(),
+          yield* Deferred.make<void>(),
+          yield* Deferred.make<void>()
+        ]
+        played.next = Deferred.succeed(asked, undefined).pipe(
+          Effect.andThen(Deferred.await(answer)),
+          Effect.as("right" as const)
+        )
+        const verifying = yield* Effect.forkChild(Effect.exit(verify(userId, right)))
+        yield* Deferred.await(asked)
+        played.next = Effect.as(Deferred.await(end), "wrong" as const)
+        for (let guess = 0; guess < 10; guess++) yield* Effect.forkChild(verify(userId, "314159"))
+        // The first of the eleven is forgotten.
+        yield* Effect.andThen(Effect.yieldNow, guessesOf(userId)).pipe(
+          Effect.repeat({ until: ({ wrongAt }) => wrongAt.length === 11, times: 1000 })
+        )
+        yield* meanwhile(userId)
+        yield* Deferred.succeed(answer, undefined)
+        const exit = yield* Fiber.join(verifying)
+        const { phone } = yield* get(userId)
+        yield* Deferred.succeed(end, undefined)
+        return [Exit.isSuccess(exit) ? "verified" : "refused", phone?.verified ?? "no phone"]
+      }).pipe(Effect.provide(layers.pipe(Layer.provide(Layer.succeed(Limits.Limits, Limits.off)))))
+
+    it.effect("is proven by a right guess all the same", () =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* answerAfter(() => Effect.void), ["verified", true])
+      }))
+
+    it.effect("is not when its number has been removed or replaced, though that was proven before", () =>
+      Effect.gen(function*() {
+        const remove = (userId: string) =>
+          asAdmin(RemovePhone.RemovePhone.use(({ removePhone }) => removePhone({ userId })))
+        const vouched = (userId: string) =>
+          asAdmin(
+            SetPhone.SetPhone.use(({ setPhone }) =>
+              setPhone({ userId, phone: Redacted.make(another), verification: { _tag: "AlreadyVerified" } })
+            )
+          )
+        assert.deepStrictEqual(yield* answerAfter(remove), ["refused", "no phone"])
+        assert.deepStrictEqual(yield* answerAfter((userId) => set(userId, another)), ["refused", false])
+        assert.deepStrictEqual(yield* answerAfter(vouched), ["refused", true])
+      }))
+  })
+
   it.effect("proves the number although the store fails for a moment once the provider has said so", () =>
     Effect.gen(function*() {
       const userId = yield* waiting

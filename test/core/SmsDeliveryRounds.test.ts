@@ -87,12 +87,46 @@ describe("SmsDelivery's records", () => {
   it.effect("warn of a message that expired before it could be sent, and not of one that is no longer wanted", () =>
     Effect.gen(function*() {
       const { message, outboxOf } = yield* oneMessage
-      const { layer, logs } = record()
-      for (const one of [{ ...message, codeIsPending: false }, { ...message, expiresAt: message.createdAt }]) {
-        const { deliverDue } = yield* workerOf(outboxOf(one), sending)
+      const toldOf = Effect.fnUntraced(function*(changes: Partial<Outbox.ClaimedMessage>) {
+        const { layer, logs } = record()
+        const { deliverDue } = yield* workerOf(outboxOf({ ...message, ...changes }), sending)
         yield* Effect.provide(deliverDue, layer)
+        return logs
+      })
+      assert.deepStrictEqual(yield* toldOf({ expiresAt: message.createdAt }), [
+        ["Warn", "an SMS has expired before it could be sent", message.messageId]
+      ])
+      for (const unwanted of [{ codeIsPending: false }, { wrongGuesses: 5 }]) {
+        assert.deepStrictEqual(yield* toldOf(unwanted), [])
       }
-      assert.deepStrictEqual(logs, [["Warn", "an SMS has expired before it could be sent", message.messageId]])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("are of a notice, too, which no code has to be pending for", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf, settled } = yield* oneMessage
+      const vault = yield* CodeVault.CodeVault
+      const notice = { messageId: message.messageId, userId: message.userId, codeId: undefined }
+      const box = yield* vault.seal({ kind: "notice", recipient, change: "removed" }, notice)
+      const claimed = { ...message, ...box, kind: "notice" as const, codeId: undefined, codeIsPending: false }
+      const { deliverDue } = yield* workerOf(outboxOf({ ...claimed, wrongGuesses: 0 }), sending)
+      yield* deliverDue
+      assert.deepStrictEqual(settled.map(({ _tag }) => _tag), ["Sent"])
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("report what became of a message only where its notifier knows", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf } = yield* oneMessage
+      const reports: Array<SmsNotifier.Receipt> = []
+      const outbox = Outbox.Outbox.of({
+        ...outboxOf(message),
+        report: (_messageId, receipt) => Effect.sync(() => reports.push(receipt) > 0)
+      })
+      const delivered = notifier(() => Effect.succeed({ ...handedOver, receipt: { status: "delivered" } }))
+      for (const send of [sending, failing(new SmsNotifier.OptedOut()), delivered]) {
+        const { deliverDue } = yield* workerOf(outbox, send)
+        yield* deliverDue
+      }
+      assert.deepStrictEqual(reports, [{ status: "delivered" }])
     }).pipe(Effect.provide(layers)))
 
   it.effect("keep of a provider's name and ids what can be kept", () =>
@@ -325,8 +359,8 @@ describe("SmsDelivery's rounds", () => {
     const { layer, logs } = record()
     return Effect.gen(function*() {
       const failures = Array.from({ length: 6 }, () => "down" as const)
-      const times = yield* claimTimes([...failures, "none", "down"], {}, "24 seconds")
-      assert.deepStrictEqual(times, [0, 1000, 3000, 7000, 12_000, 17_000, 22_000, 23_000, 24_000])
+      const times = yield* claimTimes([...failures, "none", "down"], {}, "25 seconds")
+      assert.deepStrictEqual(times, [0, 1000, 3000, 7000, 12_000, 17_000, 22_000, 23_000, 24_000, 25_000])
       const told: typeof logs = [["Error", "the outbox cannot be worked on"], [
         "Info",
         "the outbox can be reached again"
