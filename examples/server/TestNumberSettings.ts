@@ -5,9 +5,9 @@ import { DateTime, Option, Redacted, Result, Schema } from "effect"
 import { PhoneNumber, TestNumbers } from "effect-user-phone"
 
 /**
- * Reads entries with commas, such as `+15555550100=424242 until 2027-01-31 delivered`: the number, its code, its last day
- * (UTC), and what becomes of messages, `delivered` by default. `fits` says whether a code is one that can be typed here.
- * All that is wrong is told by the entries' places, without their words.
+ * Reads entries separated by commas, such as `+15555550100=424242 until 2027-01-31 delivered`: the number, its code,
+ * its last day (UTC), and what becomes of messages, `delivered` by default. `fits` says whether a code is one that can
+ * be typed here. Every fault is told by the place of its entry, without quoting the entry.
  */
 export const parse = (
   text: string,
@@ -35,7 +35,7 @@ const parseEntry = (entry: string, fits: (code: string) => boolean): TestNumbers
     return "must look like +15555550100=424242 until 2027-01-31 delivered"
   }
   const read = PhoneNumber.parse(Redacted.make(number), { accept: "parsable", regions: "all" })
-  // What is written otherwise would never be met: numbers are kept as they are read.
+  // A number written otherwise would never match, since numbers are kept in the form in which they are read.
   if (Result.isFailure(read) || Redacted.value<string>(read.success) !== number) {
     return "must begin with a number in E.164 form, of a country that exists"
   }

@@ -10,7 +10,7 @@ import type { Unavailable } from "./Errors.ts"
 import type { OrganizationId, UserId } from "./UserId.ts"
 
 /**
- * Whether an actor may do something to a user. Asked by every operation, before and after the user is looked up.
+ * Whether an actor may do something to a user. Every operation asks, before and after the user is looked up.
  *
  * @category services
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
- * Who calls. Every operation needs an `Actor` in its context; the caller provides it per request, and the HTTP layer does
- * so from the token.
+ * Who is calling. Every operation needs an `Actor` in its context: the host provides one per request, and the HTTP
+ * layer makes it from the token.
  */
 import * as Context from "effect/Context"
 import { OrganizationId, UserId } from "./UserId.ts"
@@ -27,8 +27,8 @@ export class Actor extends Context.Service<Actor, {
 }>()("effect-user-phone/core/Actor") {}
 
 /**
- * An actor from plain values, its grants as lists of permissions by organisation. It throws when an id is empty or longer
- * than 200 code points.
+ * Makes an actor from plain values, with its grants as lists of permissions by organisation. It throws when an id is
+ * empty or longer than 200 code points.
  *
  * @category constructors
  * @since 0.1.0

@@ -20,9 +20,9 @@ import { asciiDigits } from "./internal/Digits.ts"
 export class CodeGenerator extends Context.Service<CodeGenerator, {
   /** How long a code may be used after it was made. */
   readonly lifetime: Duration.Duration
-  /** A new code, each equally likely. */
+  /** A new code. All possible codes are equally likely. */
   readonly next: Effect.Effect<Redacted.Redacted>
-  /** What was typed, as the code would be written: what cannot be mistaken is forgiven. The result may be empty. */
+  /** Brings typed text into the form of a code, and forgives what cannot be mistaken. The result may be empty. */
   readonly read: (typed: Redacted.Redacted) => Redacted.Redacted
 }>()("effect-user-phone/core/CodeGenerator") {}
 
@@ -42,7 +42,8 @@ export interface CodeFormat {
 }
 
 /**
- * The codes asked for could be guessed, or would live too long. Unlike the errors of a request, this one ends the start.
+ * Codes of this format could be guessed, or would live too long. Unlike the errors of a request, this one stops the
+ * startup.
  *
  * @category errors
  * @since 0.1.0
@@ -55,7 +56,7 @@ export class WeakCodeFormat extends Schema.TaggedError<WeakCodeFormat>()("WeakCo
   }
 }
 
-/** NIST SP 800-63B-4 §3.1.3.2 asks for six decimal digits or as much. */
+/** NIST SP 800-63B-4 §3.1.3.2 asks for six decimal digits or the equivalent. */
 const fewestCodes = 1_000_000
 
 /**
@@ -100,12 +101,12 @@ export const make = Effect.fnUntraced(function*({ alphabet, length, lifetime: li
   })
 })
 
-/** What two bytes can tell apart. */
+/** How many values two bytes can have. */
 const mostCharacters = 0x10000
 
 /**
- * At most so many numbers below `bound`, up to `mostCharacters`, in one draw: each from two bytes, and those that lie above the
- * last whole multiple of `bound` are left out, so that none is likelier than another.
+ * Draws at most `count` numbers below `bound`, which is at most `mostCharacters`. Each number comes from two bytes;
+ * those beyond the last whole multiple of `bound` are left out, so that no number is likelier than another.
  */
 const drawIndices = ({ randomBytes }: SecureRandom.SecureRandom["Service"], bound: number, count: number) =>
   Effect.map(randomBytes(2 * count), (bytes) => {
@@ -119,8 +120,8 @@ const drawIndices = ({ randomBytes }: SecureRandom.SecureRandom["Service"], boun
   })
 
 /**
- * Takes spaces, hyphens and invisible characters away, full-width characters and the digits of any script for what they
- * are, and lower case for upper where the alphabet has none. A character of the alphabet is never touched.
+ * Removes spaces, hyphens and invisible characters; turns full-width characters and the digits of any script into plain
+ * ones, and lower case into upper case if the alphabet has no lower case. A character of the alphabet is never touched.
  */
 const forgive = (alphabet: string, typed: string): string => {
   const capitals = alphabet === alphabet.toUpperCase()
@@ -132,7 +133,8 @@ const forgive = (alphabet: string, typed: string): string => {
 }
 
 /**
- * Codes of this format; fails with `WeakCodeFormat` where there are too few of them, or none could be typed.
+ * A generator of codes of this format. It fails with `WeakCodeFormat` if there are too few such codes, or nobody could
+ * type them.
  *
  * @category layers
  * @since 0.1.0
@@ -141,8 +143,8 @@ export const layer = (format: CodeFormat): Layer.Layer<CodeGenerator, WeakCodeFo
   Layer.effect(CodeGenerator, make(format))
 
 /**
- * Digits and capitals of which none looks like another, and no vowels, so that no code is a word. Six of them make
- * 47 million codes.
+ * Digits and capitals that do not look alike, without vowels, so that no code is a word. Six of them make 47 million
+ * codes.
  *
  * @category options
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
- * The port of all keyed operations: digest and compare a code, seal and open a message, fingerprint a value. Nothing else
- * in this module holds a key.
+ * The port of all keyed operations: digest and compare a code, seal and open a message, fingerprint a value. Nothing
+ * else in this module holds a key.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -11,8 +11,8 @@ import type { NoticeOf } from "./SmsNotifier.ts"
 import type { UserId } from "./UserId.ts"
 
 /**
- * What was made with a key that this process does not hold. Either the key was rotated away, or it has not arrived here
- * yet, so the thing may still be good elsewhere.
+ * A digest or message was made with a key that this process does not hold. Either the key was rotated away, or it has
+ * not arrived here yet, so the digest or message may still be good elsewhere.
  *
  * @category errors
  * @since 0.1.0
@@ -20,7 +20,8 @@ import type { UserId } from "./UserId.ts"
 export class UnknownKey extends Schema.TaggedError<UnknownKey>()("UnknownKey", { keyId: Schema.String }) {}
 
 /**
- * A sealed message that does not open: changed, or moved to another row. Carries nothing, on purpose.
+ * A sealed message does not open, because it was changed or moved to another row. The error carries nothing, on
+ * purpose.
  *
  * @category errors
  * @since 0.1.0
@@ -61,7 +62,7 @@ export type MessageBody =
   }
 
 /**
- * What a sealed message belongs to: it opens only with the same.
+ * What a sealed message belongs to: it opens only with the same binding.
  *
  * @category models
  * @since 0.1.0
@@ -77,8 +78,8 @@ export interface SealBinding {
  *
  * - `digest` and `seal` use the current key and name it. `matches` and `open` use the key named in what they are given.
  * - `matches` takes the same time for every wrong code.
- * - `fingerprint` gives the same text for the same parts, from every process and through every rotation of the code keys.
- *   Fingerprints for different purposes have nothing in common.
+ * - `fingerprint` gives the same text for the same parts, from every process and through every rotation of the code
+ *   keys. Fingerprints for different purposes have nothing in common.
  *
  * @category services
  * @since 0.1.0

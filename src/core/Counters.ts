@@ -1,6 +1,7 @@
 /**
- * Counters as pure rules: a counter remembers the times of its latest charges, and a charge names the windows that must have
- * room. The counters live where `UserStore.commit` is, so that checking and raising are one step. All windows roll.
+ * Counters as pure rules: a counter remembers the times of its latest charges, and a charge names the windows that must
+ * have room. The store keeps the counters, so that `UserStore.commit` checks and raises them in one step. All windows
+ * roll.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -18,7 +19,7 @@ export interface Window {
 }
 
 /**
- * One unit on one counter, or what else is to be done with one.
+ * One unit on one counter, or another action on that counter.
  *
  * @category models
  * @since 0.1.0
@@ -31,8 +32,8 @@ export interface Charge {
   readonly at: DateTime.Utc
   readonly windows: readonly [Window, ...Array<Window>]
   /**
-   * `check`: the counter must have room, and stays as it is. `refund`: the unit that was charged at exactly that time is taken
-   * back, if the counter still knows of it; that needs no room.
+   * `check`: the counter must have room, and stays as it is. `refund`: the unit that was charged at exactly that time
+   * is taken back, if the counter still remembers it; a refund needs no room.
    */
   readonly instead?: "check" | "refund"
 }
@@ -70,7 +71,7 @@ export const fullUntil = (
 export const remembered = (charge: Charge): number => Math.max(...charge.windows.map((window) => window.max))
 
 /**
- * The longest of a charge's windows: after it, the counter has nothing left to say.
+ * The longest of a charge's windows: after that time, the counter no longer matters.
  *
  * @category rules
  * @since 0.1.0

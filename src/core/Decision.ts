@@ -1,6 +1,6 @@
 /**
- * What a command comes to: pure functions from a user's state to the events, messages and charges that are to be committed,
- * or to the error that the caller meets.
+ * What a command results in: pure functions from a user's state to the events, messages and charges to commit, or to
+ * the error that the caller gets.
  */
 import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
@@ -49,7 +49,7 @@ export type MessageIntent =
 export type NewCode = CodeRecord | Omit<ProviderCode, "_tag" | "verificationId" | "wrongGuesses" | "dead">
 
 /**
- * What a command comes to: the events to append, the state after them, the messages to send, and what that costs.
+ * What a command results in: the events to append, the state after them, the messages to send, and what that costs.
  *
  * @category models
  * @since 0.1.0
@@ -63,7 +63,7 @@ export interface Decision {
 }
 
 /**
- * What every decision depends on beside the user and the command.
+ * What every decision depends on besides the user and the command.
  *
  * @category models
  * @since 0.1.0
@@ -92,8 +92,8 @@ export interface SetPhoneCommand {
 }
 
 /**
- * A new number replaces the old one at once, unverified, and takes any pending code with it. The holder of a verified one is
- * told.
+ * A new number replaces the old one at once, unverified, and takes any pending code with it. If the old number was
+ * verified, its holder is told.
  *
  * @category decisions
  * @since 0.1.0
@@ -120,9 +120,9 @@ export const decideSetPhone = (
 }
 
 /**
- * A new code follows the pending one, expired or spent as that may be. A code that is still good is accepted for the
- * grace beside the new one, since it may be on its way; both count wrong guesses together, from nothing. `code` is
- * undefined where there is no number to make one for.
+ * A new code follows the pending one, even if that one is expired or spent. A pending code that is still good stays
+ * accepted beside the new one for the grace period, since it may still be on its way. Wrong guesses at the two are
+ * counted together, starting from zero. `code` is undefined if there is no number to make one for.
  *
  * @category decisions
  * @since 0.1.0
@@ -143,7 +143,7 @@ export const decideResend = (
 }
 
 /**
- * The number goes, and any pending code with it; the holder of a verified one is told. The counts stay.
+ * Removes the number and any pending code. If the number was verified, its holder is told. The counts stay.
  *
  * @category decisions
  * @since 0.1.0
@@ -157,7 +157,8 @@ export const decideRemove = (
     : Result.succeed(noticed(record(user, [{ type: "user.human.phone.removed" }], situation.now), "removed", situation))
 
 /**
- * The row of wrong guesses ends, long enough to be off or not. The wrong guesses of the last day still count.
+ * Ends the row of wrong guesses, whether or not it has switched verification off. The wrong guesses of the last day
+ * still count.
  *
  * @category decisions
  * @since 0.1.0
@@ -165,11 +166,11 @@ export const decideRemove = (
 export const decideUnlock = (user: UserPhone, now: DateTime.Utc): Decision =>
   record(user, [{ type: "user.human.phone.verification.unlocked" }], now)
 
-/** Whether verification is off for this caller's attempts to start one. Others with user.write may still help. */
+/** Whether verification is off, so that this caller may not start one. Others with user.write may still help. */
 const isClosed = ({ guesses }: UserPhone, { bySelf, limits }: Situation): boolean =>
   bySelf && Limits.isOff(limits, guesses)
 
-/** The pending code as it is still accepted after a new one, if it is. */
+/** The pending code in the form in which it stays accepted beside a new one; undefined if it does not. */
 const graced = (
   pending: PendingCode,
   next: NewCode,
@@ -185,7 +186,10 @@ const graced = (
 
 const isOwn = (code: NewCode): code is CodeRecord => "digest" in code
 
-/** Adds a code, and the message that carries it unless it is returned, if the user need not wait for that. */
+/**
+ * Adds a code and, unless the code is returned, the message that carries it. Refuses to send a code while the user has
+ * to wait for the next one.
+ */
 const addCode = (
   user: UserPhone,
   { changed, code, previous, recipient, resends }: {
@@ -230,8 +234,9 @@ const addCode = (
 const routeOf = (code: NewCode): Route => isOwn(code) ? "sms" : routeOfProvider(code.providerId)
 
 /**
- * The provider may send the same code again, so guesses at it go on being counted, until it is spent or the provider looks at none any more:
- * a resend helps then, where the provider has no limit that says otherwise. Guesses of the user and at the number are counted all the same.
+ * The wrong guesses that a resent code starts with. The provider may send the same code again, so its guesses keep
+ * counting until it is spent or the provider checks no more of them. A resend helps then, unless a limit of the
+ * provider prevents it. Guesses by the user and at the number are counted in any case.
  */
 const guessesAtSame = (
   pending: PendingCode | undefined,
@@ -243,7 +248,7 @@ const guessesAtSame = (
     ? pending.wrongGuesses
     : 0
 
-/** The same with a notice to the number that a change takes from a user, if it was verified. */
+/** The same decision with a notice to the number that the change takes from the user, if that number was verified. */
 const noticed = (
   decision: Decision,
   change: NoticeOf,

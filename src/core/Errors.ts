@@ -7,8 +7,8 @@
 import * as Schema from "effect/Schema"
 
 /**
- * Who calls is not known: no token, a header that is not a bearer token, or a token that is not valid (any more).
- * Unlike `PermissionDenied`, another token may help.
+ * The caller is not known: there is no token, a header that is not a bearer token, or a token that is not valid (any
+ * more). Unlike `PermissionDenied`, another token may help.
  *
  * @category errors
  * @since 0.1.0
@@ -26,8 +26,8 @@ export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unau
 }
 
 /**
- * The caller is known and may not do this. About another user it is answered before that user is looked up, so it says
- * nothing about whether the user exists.
+ * The caller is known and may not do this. If the request is about another user, this is answered before that user is
+ * looked up, so it does not tell whether the user exists.
  *
  * @category errors
  * @since 0.1.0
@@ -40,7 +40,7 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("Pe
 
 /**
  * There is no such human user for this caller: unknown, removed, a machine user, or a user of an organisation in which
- * the caller has no rights. The four are the same to the letter.
+ * the caller has no rights. The answer is the same to the letter in all four cases.
  *
  * @category errors
  * @since 0.1.0
@@ -148,7 +148,7 @@ export class NoPendingCode extends Schema.TaggedError<NoPendingCode>()("NoPendin
 }
 
 /**
- * A provider makes the codes here and tells nobody what they are. Ask for it to be sent.
+ * A provider makes the codes here and reveals them to nobody. Ask for the code to be sent.
  *
  * @category errors
  * @since 0.1.0
@@ -160,11 +160,12 @@ export class CodeNotReturnable extends Schema.TaggedError<CodeNotReturnable>()("
 }
 
 /**
- * The code proves nothing. Only `CODE_WRONG` was compared and counted; after the others, and when no guesses are left,
- * a new code is needed. Unlike `TooManyRequests`, waiting does not help.
+ * The code proves nothing. Only with `CODE_WRONG` was the guess compared and counted; with the other reasons, and when
+ * no guesses are left, a new code is needed. Unlike `TooManyRequests`, waiting does not help.
  *
  * - `CODE_WRONG`: it is not the code.
- * - `CODE_SPENT`: too many wrong guesses were made on the pending code, so none is looked at any more, right or wrong.
+ * - `CODE_SPENT`: too many wrong guesses were made on the pending code, so no guess is checked any more, right or
+ *   wrong.
  * - `CODE_EXPIRED`: the pending code is too old, or the key to check it with is gone.
  * - `NO_CODE`: there is no pending code; it may have been used already.
  *
@@ -174,8 +175,8 @@ export class CodeNotReturnable extends Schema.TaggedError<CodeNotReturnable>()("
 export class InvalidCode extends Schema.TaggedError<InvalidCode>()("InvalidCode", {
   reason: Schema.Literals(["CODE_WRONG", "CODE_SPENT", "CODE_EXPIRED", "NO_CODE"]),
   /**
-   * How many more guesses will be looked at on the pending code; absent where guesses are not limited. Wrong guesses of
-   * others on the same phone number may leave fewer.
+   * How many more guesses at the pending code will be checked; absent if guesses are not limited. Wrong guesses by
+   * others at the same phone number may leave fewer.
    */
   guessesLeft: Schema.optionalKey(Schema.Natural)
 }) {
@@ -185,8 +186,8 @@ export class InvalidCode extends Schema.TaggedError<InvalidCode>()("InvalidCode"
 }
 
 /**
- * After too many wrong codes in a row nobody can verify this user's phone, nor can the user set it or ask for a code.
- * Unlike `TooManyRequests`, no waiting helps: someone else with `user.write` has to unlock it.
+ * After too many wrong codes in a row, nobody can verify this user's phone, and the user cannot set it or ask for a
+ * code. Unlike `TooManyRequests`, waiting does not help: someone else with `user.write` has to unlock it.
  *
  * @category errors
  * @since 0.1.0
@@ -231,15 +232,16 @@ export class IdempotencyKeyReused extends Schema.TaggedError<IdempotencyKeyReuse
 
 /**
  * The database, a provider or this process cannot answer now. Whether a change was made is then not known for certain;
- * an idempotency key makes it safe to repeat setting and resending, and after verifying `GetPhone` tells.
+ * an idempotency key makes it safe to repeat SetPhone and ResendPhoneCode, and after VerifyPhone, GetPhone tells
+ * whether the number is verified.
  *
  * @category errors
  * @since 0.1.0
  */
 export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
   /**
-   * What cannot be reached, for the operator's log: never shown to a caller. In words of the adapter's own, since those
-   * of a driver or a provider can quote a row or a request.
+   * What cannot be reached, for the operator's log; never shown to a caller. The adapter uses its own words, since
+   * those of a driver or a provider can quote a row or a request.
    */
   cause: Schema.String
 }) {

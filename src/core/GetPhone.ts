@@ -1,6 +1,6 @@
 /**
- * GetPhone: what is known of a user's phone: the number, whether it is verified, and how far proving it has come. An
- * addition to ZITADEL's calls; a user who has not finished signing up can be read too.
+ * GetPhone: read a user's phone number, whether it is verified, and how far proving it has come. ZITADEL has no such
+ * call. A user who has not finished signing up can be read too.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -39,13 +39,13 @@ export interface GetPhoneRequest {
 export interface PendingCodeStatus {
   readonly expiresAt: DateTime.Utc
   /**
-   * How many more wrong guesses will be looked at now, undefined for any number. Wrong guesses of others on the same phone
-   * number may leave fewer.
+   * How many more wrong guesses will be checked now; undefined if guesses are not limited. Wrong guesses by others at
+   * the same phone number may leave fewer.
    */
   readonly guessesLeft: number | undefined
-  /** When the next code can be sent, as far as the wait between codes goes. */
+  /** When the wait between codes allows the next one to be sent. Other limits may still refuse it. */
   readonly canResendAt: DateTime.Utc
-  /** What is known of the message that carries it; undefined when the code was returned, or has expired long ago. */
+  /** What is known of the message that carries it; undefined if the code was returned, or expired long ago. */
   readonly delivery: Delivery | undefined
 }
 
@@ -78,7 +78,8 @@ export interface GetPhoneAnswer {
 export type GetPhoneError = InvalidArgument | PermissionDenied | NotFound | Unavailable
 
 /**
- * Reads a phone. For the user itself, and for who holds `user.read` or `user.write` over it. It changes nothing.
+ * Reads a phone. Open to the user itself, and to a caller who holds `user.read` or `user.write` over the user. It
+ * changes nothing.
  *
  * @category services
  * @since 0.1.0

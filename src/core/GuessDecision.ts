@@ -1,6 +1,6 @@
 /**
- * What a guess comes to: pure functions from a user's state to the codes that it may be compared with, and from what came of
- * that to the events that are to be committed.
+ * What a guess results in: pure functions from a user's state to the codes that the guess may be compared with, and
+ * from the outcome of the comparison to the events to commit.
  */
 import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
@@ -15,8 +15,8 @@ import type { PhoneNumber } from "./PhoneNumber.ts"
 import type { UserPhone } from "./UserPhone.ts"
 
 /**
- * The codes that a guess may be compared with now: the pending one, and the one before it while that is accepted; and the
- * number that they prove. `fingerprint` is that of the user's number: a code proves no other.
+ * The codes that a guess may be compared with now, and the number that they prove: the pending code, and the one before
+ * it while that is still accepted. `fingerprint` is that of the user's number: a code proves no other number.
  *
  * @category decisions
  * @since 0.1.0
@@ -45,8 +45,8 @@ export const codesToCompare = (
 }
 
 /**
- * What a guess comes to that was compared: the number is verified, or the wrong guess counts. Its commit may still be
- * refused for the number's own count, which says nothing of whether the guess was right.
+ * What a compared guess results in: the number is verified, or the wrong guess counts. The number's own count may still
+ * refuse the commit, which says nothing about whether the guess was right.
  *
  * @category decisions
  * @since 0.1.0
@@ -64,13 +64,13 @@ export const decideGuess = (
   charges: Charges.forGuess(limits, user, { codes, right }, now)
 })
 
-/** A code that was returned proves that who got it says so, not that anybody has the number. */
+/** A returned code proves only that whoever received it vouches for the number, not that anybody has the number. */
 const provenBy = (codes: readonly [CodeRecord, ...Array<CodeRecord>]): string =>
   codes.every(({ sent }) => sent) ? codes[0].number : Charges.vouchedFor(codes[0].number)
 
 /**
- * The code that a provider may be asked about now, and the number that it proves. `fingerprint` is that of the user's number.
- * Until the provider has been asked for the code, nobody can know it.
+ * The code that a provider may be asked about now, and the number that it proves. `fingerprint` is that of the user's
+ * number. Until the provider has been asked for the code, nobody can know it.
  *
  * @category decisions
  * @since 0.1.0
@@ -99,21 +99,21 @@ export const codeToAskAbout = (
 }
 
 /**
- * A guess that a provider is asked about, with what it was charged.
+ * A guess that a provider is asked about, with the charges made for it.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Attempt {
-  /** Its own, so that what came of it is recorded once. */
+  /** The attempt's own id, so that its outcome is recorded only once. */
   readonly attemptId: string
   readonly codeId: string
   readonly charges: ReadonlyArray<Charge>
 }
 
 /**
- * A guess that a provider is asked about next counts as wrong from then on, so that no number of callers gets more answers
- * than there are guesses.
+ * A guess counts as wrong from just before the provider is asked about it, so that callers never get more answers than
+ * there are guesses, however many of them call at once.
  *
  * @category decisions
  * @since 0.1.0
@@ -128,8 +128,8 @@ export const decideAttempt = (
 })
 
 /**
- * What a provider's answer to an attempt comes to: the number is verified and the attempt no longer counts, or it was wrong
- * indeed. An answer about a code that is no longer pending proves nothing.
+ * What a provider's answer to an attempt results in: the number is verified and the attempt no longer counts, or the
+ * guess was indeed wrong. An answer about a code that is no longer pending proves nothing.
  *
  * @category decisions
  * @since 0.1.0
@@ -153,8 +153,8 @@ export const decideOutcome = (
 }
 
 /**
- * A provider that gave no answer to an attempt has told nobody anything, so the attempt no longer counts. Where it says that it looks at
- * no guess at this code any more, it is not asked about the code again.
+ * An attempt that the provider did not answer no longer counts, since nobody has learnt anything from it. If the
+ * provider says that it checks no more guesses at this code, it is not asked about the code again.
  *
  * @category decisions
  * @since 0.1.0
@@ -175,7 +175,7 @@ export const decideUnanswered = (
 })
 
 /**
- * What is answered to a wrong guess, given the user after it was counted.
+ * The answer to a wrong guess, from the user's state after the guess was counted.
  *
  * @category decisions
  * @since 0.1.0
@@ -186,7 +186,7 @@ export const wrongGuess = ({ guesses, pending }: UserPhone, limits: Limits.Limit
 }
 
 /**
- * What is answered to a guess at a code that nobody looks at any more, here or at its provider.
+ * The answer to a guess at a code for which no guess is checked any more, here or at the provider.
  *
  * @category decisions
  * @since 0.1.0
@@ -197,7 +197,7 @@ export const deadCode = (dead: Dead): InvalidCode =>
 const isLive = ({ expiresAt }: { readonly expiresAt: DateTime.Utc }, now: DateTime.Utc): boolean =>
   DateTime.isGreaterThan(expiresAt, now)
 
-/** Why no guess of a user is looked at, whatever the code. */
+/** Why none of a user's guesses is checked now, whatever the code; undefined if they are. */
 const guessRefused = (
   guesses: UserPhone["guesses"],
   limits: Limits.Limits,

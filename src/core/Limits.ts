@@ -1,6 +1,6 @@
 /**
- * Limits as pure rules: which guess may still be looked at, and when the next code may be sent. What is limited for a
- * number or over all of a user's codes is counted where `UserStore.commit` is (`Counters.ts`).
+ * Limits as pure rules: which guess may still be checked, and when the next code may be sent. Limits per number, or
+ * over all codes sent for a user, are counted in `UserStore.commit` (`Counters.ts`).
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -20,7 +20,9 @@ import type { Guesses, SendWait } from "./UserPhone.ts"
 export interface Wait {
   readonly first: Duration.Duration
   readonly longest: Duration.Duration
-  /** The most that chance adds to a wait, as a part of it: 0.1 for a tenth. None gets longer than `longest`. */
+  /**
+   * The largest random addition to a wait, as a fraction of it: 0.1 for a tenth. No wait gets longer than `longest`.
+   */
   readonly jitter: number
 }
 
@@ -36,8 +38,8 @@ export interface Limits {
   /** Wrong guesses of one user, whatever the codes; 10 in 24 hours by default, 100 at most. */
   readonly wrongGuessesPerUser: Window | "off"
   /**
-   * Wrong guesses at codes that were sent to one number, by all who do not hold it, as many by those who do, and as many by those for
-   * whom a host vouched; 10 in 24 hours by default.
+   * Wrong guesses at codes that were sent to one number; 10 in 24 hours by default. Users who hold the number, users
+   * for whom a host vouched, and all others are counted separately.
    */
   readonly wrongGuessesPerNumber: Window | "off"
   /** Wrong guesses in a row, after which verification is off until it is unlocked; 100 by default. */
@@ -45,15 +47,15 @@ export interface Limits {
   /** The wait between two codes sent to one user; 30 seconds to 32 minutes by default. */
   readonly waitBetweenCodes: Wait | "off"
   /**
-   * Codes sent to one number by all who do not hold it, as many by those who do, and as many by those for whom a host vouched; 5 in 10
-   * minutes, 10 an hour, 20 a day by default.
+   * Codes sent to one number; 5 in 10 minutes, 10 an hour, 20 a day by default. Users who hold the number, users for
+   * whom a host vouched, and all others are counted separately.
    */
   readonly codesPerNumber: readonly [Window, ...Array<Window>] | "off"
   /** Codes sent for one user, whatever the numbers; 20 a day by default. */
   readonly codesPerUser: readonly [Window, ...Array<Window>] | "off"
   /**
-   * Notices to one number that it was replaced or removed, by those who hold it, and as many by those for whom a host vouched; 5 a day by
-   * default. Beyond it the change is made without one.
+   * Notices to one number that it was replaced or removed; 5 a day by default. Users who hold the number and users for
+   * whom a host vouched are counted separately. Beyond the limit, the change is made without a notice.
    */
   readonly noticesPerNumber: readonly [Window, ...Array<Window>] | "off"
 }
@@ -82,7 +84,7 @@ export const defaults: Limits = {
 }
 
 /**
- * None at all, for a host that limits on its own.
+ * No limits at all, for a host that has limits of its own.
  *
  * @category constants
  * @since 0.1.0
@@ -99,8 +101,7 @@ export const off: Limits = {
 }
 
 /**
- * The limits in force, a setting with a default. It is read
- * where the operations are built.
+ * The limits in force, a setting with a default. It is read when the operations are built.
  *
  * @category references
  * @since 0.1.0
@@ -108,8 +109,8 @@ export const off: Limits = {
 export const Limits = Context.Reference<Limits>("effect-user-phone/core/Limits", { defaultValue: () => defaults })
 
 /**
- * The limits asked for would limit nothing, or need counters that the store does not keep. Unlike the errors of a request,
- * this one ends the start.
+ * The limits as set would limit nothing, or need counters that the store does not keep. Unlike the errors of a request,
+ * this one stops the startup.
  *
  * @category errors
  * @since 0.1.0
@@ -123,8 +124,8 @@ export class LimitsRefused extends Schema.TaggedError<LimitsRefused>()("LimitsRe
 }
 
 /**
- * What is wrong with limits, undefined when nothing is; it begins with the name of the limit. `hasCounters` tells whether the store keeps
- * counters. From JavaScript, limits may be anything.
+ * What is wrong with the limits, or undefined if nothing is; the text begins with the name of the limit. `hasCounters`
+ * tells whether the store keeps counters. A caller in JavaScript may pass anything as limits.
  *
  * @category guards
  * @since 0.1.0
@@ -163,7 +164,7 @@ export const isOff = (limits: Limits, { wrongInARow }: Guesses): boolean =>
   limits.wrongGuessesInARow !== "off" && wrongInARow >= limits.wrongGuessesInARow
 
 /**
- * When a user's next guess may be looked at as far as that user's own count goes, or undefined when it may be now.
+ * When the user's own count allows the next guess to be checked, or undefined if it allows that now.
  *
  * @category rules
  * @since 0.1.0
@@ -178,8 +179,8 @@ export const guessesFullUntil = (
     : fullUntil(wrongAt, { at, windows: [window] })
 
 /**
- * How many more wrong guesses will be looked at on a pending code, undefined for any number. Wrong guesses of others on
- * the same phone number may leave fewer.
+ * How many more wrong guesses at a pending code will be checked; undefined if guesses are not limited. Wrong guesses by
+ * others at the same phone number may leave fewer.
  *
  * @category rules
  * @since 0.1.0
@@ -218,8 +219,8 @@ export const waitingUntil = (
 }
 
 /**
- * When the latest wait ends or has ended, undefined when there is none. A time that is further away than any wait was fixed by a
- * clock that was ahead, and is not believed.
+ * When the latest wait ends or has ended, or undefined if there is none. A time further away than any wait can be was
+ * set by a clock that was ahead, and is ignored.
  *
  * @category rules
  * @since 0.1.0
@@ -234,7 +235,7 @@ export const waitedUntil = (
     ? undefined
     : wait.until
 
-/** How far the clocks of two processes may be apart. */
+/** How far apart the clocks of two processes may be. */
 const clockSkew = Duration.seconds(2)
 
 /**

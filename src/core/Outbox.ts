@@ -1,6 +1,6 @@
 /**
- * The port of messages on their way out. They are written by `UserStore.commit` together with the change that they belong
- * to; a worker claims those that are due, hands them over and settles them.
+ * The port of messages on their way out. They are written by `UserStore.commit` together with the change that they
+ * belong to; a worker claims those that are due, hands them over and settles them.
  */
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
@@ -20,8 +20,8 @@ import type { UserId } from "./UserId.ts"
 export type MessageKind = "code" | "notice"
 
 /**
- * Who delivers a message: the notifier, or the verification provider of that id, which makes the code that it sends. Each
- * has a queue of its own, so that one that is down holds up none of the others' messages.
+ * Who delivers a message: the notifier, or the verification provider of that id, which makes the code that it sends.
+ * Each route has a queue of its own, so that a route that is down does not hold up the messages of another.
  *
  * @category models
  * @since 0.1.0
@@ -37,7 +37,7 @@ export type Route = "sms" | `verification/${string}`
 export const routeOfProvider = (providerId: string): Route => `verification/${providerId}`
 
 /**
- * A message as it is committed. What it says and to whom is sealed; only who it is about can be read.
+ * A message as it is committed. Its text and its recipient are sealed; only the user whom it is about can be read.
  *
  * @category models
  * @since 0.1.0
@@ -79,8 +79,8 @@ export interface ClaimedMessage extends OutboxMessage {
 /**
  * How an attempt at a message ended.
  *
- * - `Sent`: a provider took it. For a code, the user's log gets `user.human.phone.code.sent` in the same step. Where the
- *   provider makes the code, the pending one gets `verificationId`.
+ * - `Sent`: a provider took it. For a code, the user's log gets `user.human.phone.code.sent` in the same step. Where
+ *   the provider makes the code, the pending one gets `verificationId`.
  * - `Retry`: due again at `at`. `Released`: the same, and the attempt does not count.
  * - `Dead`: given up; `reason` says why. `Dropped`: no longer of use, so not sent.
  *
@@ -111,32 +111,33 @@ export type Settlement =
  */
 export interface Delivery {
   /**
-   * `queued` until it is settled for good. `sent`: a provider took it; `delivered`: and reported that it arrived. `failed`: it
-   * was given up, or the provider reported that it did not arrive. `dropped`: it was no longer of use.
+   * `queued` until it is settled for good. `sent`: a provider took it. `delivered`: the provider also reported that it
+   * arrived. `failed`: it was given up, or the provider reported that it did not arrive. `dropped`: it was no longer of
+   * use.
    */
   readonly state: "queued" | "sent" | "delivered" | "failed" | "dropped"
-  /** How often it was tried; a claim that was released does not count. */
+  /** How often the message was tried; a claim that was released does not count. */
   readonly attempts: number
-  /** Why it is tried again, or has failed; never the words of a provider. */
+  /** Why the message is tried again or has failed; never a provider's own words. */
   readonly reason: string | undefined
 }
 
 /**
  * Contract:
  *
- * - `claim` hands out messages of a route that are due, the oldest first, at most `limit`. While a lease lives, no other
- *   claim returns its message, from any process; after it, the message is due again.
- * - `settle` acts only for the latest lease on a message and answers whether it did. Once another worker has the message,
- *   or its user is removed, the worker that lost it changes nothing.
- * - `report` records what a provider says became of a message: the first report stays, but for one that it arrived after
- *   one that it did not, as when one provider failed and the next delivered. A message that was in a worker's hands, and is
- *   not settled yet, is settled by it as sent; for a code, the user's log gets `user.human.phone.code.delivered` or
- *   `.undelivered` in the same step. A message that was never claimed, was given up or dropped, or is unknown, stays as it
- *   is. Answers whether it was recorded.
- * - `arrivals` tells that there may be messages to claim, soon after a commit by any process. It is only a hint: nothing
- *   is told of retries, and some may be missed.
- * - `delivery` tells of the message that carries a user's code, at least until that code expires; undefined when there is
- *   none.
+ * - `claim` hands out messages of a route that are due, the oldest first, at most `limit`. While a lease lives, no
+ *   other claim returns its message, from any process; after it, the message is due again.
+ * - `settle` acts only for the latest lease on a message and answers whether it did. Once another worker has the
+ *   message, or its user is removed, the worker that lost it changes nothing.
+ * - `report` records what a provider says became of a message. The first report stands, except that a report of arrival
+ *   replaces an earlier one of failure, as when one provider failed and the next delivered. If a worker has claimed the
+ *   message and not settled it yet, the report settles it as sent. For a code, the user's log gets
+ *   `user.human.phone.code.delivered` or `.undelivered` in the same step. A message that was never claimed, was given
+ *   up or dropped, or is unknown stays as it is. `report` answers whether it recorded anything.
+ * - `arrivals` tells that there may be messages to claim, soon after a commit by any process. It is only a hint: it
+ *   does not announce retries, and may miss messages.
+ * - `delivery` tells what is known of the message that carries a user's code, at least until that code expires;
+ *   undefined if there is no such message.
  *
  * @category services
  * @since 0.1.0

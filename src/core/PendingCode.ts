@@ -30,7 +30,7 @@ export const CodeRecord = Schema.Struct({
 export type CodeRecord = typeof CodeRecord.Type
 
 /**
- * Why a provider looks at no guess at a code any more.
+ * Why a provider checks no more guesses at a code.
  *
  * @category models
  * @since 0.1.0
@@ -44,8 +44,8 @@ export const Dead = Schema.Literals(["spent", "expired"])
 export type Dead = typeof Dead.Type
 
 /**
- * The code that a user is expected to enter: our own, with the one before it while that is still accepted, or one that a
- * provider made and checks.
+ * The code that a user is expected to enter: our own, with the one before it while that is still accepted, or one that
+ * a provider made and checks.
  *
  * @category models
  * @since 0.1.0
@@ -68,9 +68,9 @@ export const PendingCode = Schema.TaggedUnion({
     verificationId: Schema.optionalKey(Schema.String),
     createdAt: Schema.DateTimeUtc,
     expiresAt: Schema.DateTimeUtc,
-    /** Attempts that were not right, those included whose outcome is not known. */
+    /** Attempts that were not right, including those whose outcome is not known. */
     wrongGuesses: Schema.Natural,
-    /** Why the provider looks at no guess at it any more, once it has said so. */
+    /** Why the provider checks no more guesses at it, once it has said so. */
     dead: Schema.optionalKey(Dead)
   }
 })
@@ -88,7 +88,7 @@ export type PendingCode = typeof PendingCode.Type
 export type ProviderCode = Extract<PendingCode, { readonly _tag: "ProviderCode" }>
 
 /**
- * The id of a pending code, of the newest where two are accepted.
+ * The id of a pending code; of the newer one if two are accepted.
  *
  * @category getters
  * @since 0.1.0

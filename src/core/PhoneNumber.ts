@@ -68,7 +68,7 @@ export type Region = CountryCode
 export const isRegion = (text: string): text is Region => isSupportedCountry(text)
 
 /**
- * How strictly a number can be judged, see `PhonePolicy.accept`.
+ * How strictly a number can be judged; see `PhonePolicy.accept`.
  *
  * @category constants
  * @since 0.1.0
@@ -97,7 +97,7 @@ export interface PhonePolicy {
 }
 
 /**
- * The policy in force, a setting with a default. It is read where the operations are built.
+ * The policy in force, a setting with a default. It is read when the operations are built.
  *
  * @category references
  * @since 0.1.0
@@ -112,7 +112,8 @@ const costlyTypes: ReadonlySet<NumberType> = new Set<NumberType>(["PREMIUM_RATE"
 /**
  * Reads a number as a person writes it: with spaces, punctuation, or digits of another script, but without letters.
  *
- * An extension is dropped, as ZITADEL does: an SMS has no use for it. `isListed` tells which numbers the policy has no say in.
+ * An extension is dropped, as in ZITADEL, since an SMS has no use for it. `isListed` tells which numbers the policy
+ * does not apply to.
  *
  * @category constructors
  * @since 0.1.0
@@ -123,7 +124,8 @@ export const parse = (
   isListed: (number: PhoneNumber) => boolean = () => false
 ): Result.Result<PhoneNumber, InvalidPhoneNumber> => {
   const written = plain(Redacted.value(text))
-  // The parser reads `;phone-context=` of RFC 3966 in different ways, and a number with a country code has none.
+  // The parser does not always read `;phone-context=` of RFC 3966 in the same way, and a number with a country code has
+  // none.
   if (/;phone-context=/i.test(written)) return fail("NotANumber")
   const parsed = parsePhoneNumberFromString(written, {
     extract: false,
@@ -140,8 +142,8 @@ export const parse = (
 }
 
 /**
- * Without what comes with a number that is pasted: invisible characters, separators and digits of other scripts, the plus sign of Asian
- * keyboards, a `tel:`, and brackets around the country code.
+ * Removes or converts what a pasted number brings along: invisible characters, separators and digits of other scripts,
+ * the plus sign of Asian keyboards, a `tel:`, and brackets around the country code.
  */
 const plain = (text: string): string =>
   (ascii.test(text)
@@ -149,12 +151,12 @@ const plain = (text: string): string =>
     : asciiDigits(text.replaceAll(/\p{Cf}/gu, "").replaceAll(/[\s\u00B7]/gu, " ").replaceAll("\uFF0B", "+")))
     .trim().replace(/^tel:(?=\+)/i, "").replace(/^\( *(\+\d{1,3}) *\)/, "$1 ")
 
-/** Most numbers are written in nothing else. */
+/** Most numbers are written in ASCII only, and need no conversion. */
 const ascii = /^[ -~]*$/
 
 /**
- * Gabon's numbers are valid with a zero in front and without it, as they were before 2012, and nowhere else is a line valid in two
- * spellings: the same line has to be the same number.
+ * The same line has to give the same number, and only in Gabon is a line valid in two spellings: with a leading zero
+ * and without it, as numbers were before 2012.
  */
 const withZero = (number: ParsedNumber): ParsedNumber => {
   if (number.country !== "GA") return number
@@ -162,7 +164,10 @@ const withZero = (number: ParsedNumber): ParsedNumber => {
   return longer?.formatNational() === number.formatNational() ? longer : number
 }
 
-/** Where a number need not be valid, a digit may go at each reading, such as a zero in front: the same line has to be the same number. */
+/**
+ * Parses a number until it no longer changes. If a number need not be valid, each parse may drop a digit, such as a
+ * leading zero, and the same line has to give the same number.
+ */
 const settle = (number: ParsedNumber): ParsedNumber => {
   const again = parsePhoneNumberFromString(number.number, { extract: false })
   return again === undefined || again.number === number.number ? number : settle(again)
@@ -178,7 +183,7 @@ const judge = (
 ): InvalidPhoneNumber["reason"] | undefined => {
   if (accept !== "parsable") {
     const type = number.getType()
-    // What has a type is valid.
+    // A number that has a type is valid.
     if (type === undefined && !number.isValid()) return "NotValid"
     if (type !== undefined && costlyTypes.has(type)) return "TypeRefused"
     if (accept === "mobile" && (type === undefined || !mobileTypes.has(type))) return "TypeRefused"
@@ -186,14 +191,17 @@ const judge = (
   return regions === "all" || regions.some((region) => isOf(number, region)) ? undefined : "RegionRefused"
 }
 
-/** A number that no region has for sure, since it is not valid, is taken by any with its country code. */
+/**
+ * A number that is not valid may belong to no region for certain; it then counts for every region with its country
+ * code.
+ */
 const isOf = (number: ParsedNumber, region: Region): boolean =>
   number.country === region ||
   (number.country === undefined && number.countryCallingCode === getCountryCallingCode(region))
 
 /**
- * The number as it may be shown or logged: the first three characters and the last four, `+41•••••4567`; of a number too
- * short for that, fewer.
+ * The number as it may be shown or logged: the first three characters and the last four, `+41•••••4567`. A number too
+ * short for that shows fewer.
  *
  * @category conversions
  * @since 0.1.0

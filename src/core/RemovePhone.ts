@@ -1,6 +1,6 @@
 /**
- * RemovePhone: take a user's phone number away, verified or not, and with it any code that is pending. The holder of a
- * verified one is told. What was counted against the user stays counted.
+ * RemovePhone: remove a user's phone number, verified or not, and any pending code. If the number was verified, its
+ * holder is told. What was counted against the user stays counted.
  */
 import * as Context from "effect/Context"
 import type * as SecureRandom from "effect/crypto/SecureRandom"
@@ -56,8 +56,8 @@ export type RemovePhoneError =
   | Unavailable
 
 /**
- * Removes a phone, with any code that is pending. For the user itself, and for who holds `user.write` over it. It has
- * no idempotency key: where the answer was lost, GetPhone tells.
+ * Removes a phone and any pending code. Open to the user itself, and to a caller who holds `user.write` over the user.
+ * It has no idempotency key: if the answer was lost, GetPhone tells whether the phone is gone.
  *
  * @category services
  * @since 0.1.0

@@ -1,7 +1,7 @@
 /**
  * ResendPhoneCode: make a new one-time code for the number that a user is proving, and send or return it.
  *
- * The code before it is accepted for a little while longer, since a late SMS is what people complain of most.
+ * The code before it stays accepted for a little while longer, since a late SMS is what people complain about most.
  */
 import * as Context from "effect/Context"
 import type * as SecureRandom from "effect/crypto/SecureRandom"
@@ -80,9 +80,9 @@ export type ResendPhoneCodeError =
   | Unavailable
 
 /**
- * Makes a new code for the number that a user is proving. For the user itself, and for who holds `user.write` over it;
- * to have the code returned takes `user.write`. `SendCode` queues the message, and answers before it is sent; the
- * limits on codes hold for it. The code before is accepted for as long as `Grace` says.
+ * Makes a new code for the number that a user is proving. Open to the user itself, and to a caller who holds
+ * `user.write` over the user; `ReturnCode` needs `user.write`. `SendCode` queues the message and answers before it is
+ * sent; the limits on codes apply to it. The previous code stays accepted for as long as `Grace` says.
  *
  * @category services
  * @since 0.1.0
@@ -94,8 +94,8 @@ export class ResendPhoneCode extends Context.Service<ResendPhoneCode, {
 }>()("effect-user-phone/core/ResendPhoneCode") {}
 
 /**
- * How long the code before the new one is still accepted, at most to its own expiry; 60 seconds by default. Zero for not
- * at all. It is read where the operation is built.
+ * How long the previous code stays accepted after a new one, at most until its own expiry; 60 seconds by default, zero
+ * for not at all. It is read when the operation is built.
  *
  * @category references
  * @since 0.1.0

@@ -1,10 +1,10 @@
 /**
  * SetPhone: change the phone number of a user, and start proving the new one unless the caller vouches for it.
  *
- * The checks come in the order that tells a stranger least: shape, permission, user, number, decision, commit. A message
- * leaves through the outbox that the commit writes, so no change is without its message and no message without its change;
- * the limits on codes that are sent are checked and raised in that same commit. What setting has in common with resending,
- * from the idempotency key to the answer, is `internal/CodeCommand.ts`.
+ * The checks come in the order that tells a stranger least: shape, permission, user, number, decision, commit. A
+ * message leaves through the outbox that the commit writes, so there is no change without its message and no message
+ * without its change. The limits on sent codes are checked and raised in that same commit. What SetPhone has in common
+ * with ResendPhoneCode, from the idempotency key to the answer, is in `internal/CodeCommand.ts`.
  */
 import * as Context from "effect/Context"
 import type * as SecureRandom from "effect/crypto/SecureRandom"
@@ -53,8 +53,8 @@ export interface SetPhoneRequest {
   /** `SendCode` by default. */
   readonly verification?: Verification | undefined
   /**
-   * Makes it safe to repeat the request for 24 hours: 1 to 255 visible ASCII characters, unique per caller, operation and
-   * user.
+   * Makes it safe to repeat the request for 24 hours: 1 to 255 visible ASCII characters, unique per caller, operation
+   * and user.
    */
   readonly idempotencyKey?: string | undefined
 }
@@ -87,8 +87,9 @@ export type SetPhoneError =
   | Unavailable
 
 /**
- * Sets a phone. For the user itself, and for who holds `user.write` over it; `ReturnCode` and `AlreadyVerified` take
- * `user.write`. `SendCode` queues the message, and answers before it is sent; the limits on codes hold for it.
+ * Sets a phone. Open to the user itself, and to a caller who holds `user.write` over the user; `ReturnCode` and
+ * `AlreadyVerified` need `user.write`. `SendCode` queues the message and answers before it is sent; the limits on codes
+ * apply to it.
  *
  * @category services
  * @since 0.1.0

@@ -1,10 +1,10 @@
 /**
  * The worker between the outbox and the notifier: claim, open, render, send, settle.
  *
- * A message is tried until a notifier takes it or it is of no more use: its code used, spent or expired. It may be handed over more than
- * once: when the process dies or loses its lease before settlement, or when an attempt fails although the provider took it. Attempts
- * come twice as far apart each time, in the end about once a minute. Any number of workers may run, in any number of processes. Nothing
- * that one message does keeps another from being delivered.
+ * A message is tried until a notifier takes it, or until it is no longer of use because its code is used, spent or
+ * expired. It may be handed over more than once: when the process dies or loses its lease before settlement, or when an
+ * attempt fails although the provider took the message. The time between attempts doubles, up to about a minute. Any
+ * number of workers may run, in any number of processes. No message can keep another from being delivered.
  */
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
@@ -25,29 +25,33 @@ import type { SmsNotifier } from "./SmsNotifier.ts"
 import type { SmsText } from "./SmsText.ts"
 
 /**
- * How a worker works.
+ * The options of a worker.
  *
  * @category options
  * @since 0.1.0
  */
 export interface SmsDeliveryOptions {
-  /** How long to wait when nothing is due and nothing is told to have come; 1 second by default. */
+  /** How long to wait when nothing is due and no arrival is announced; 1 second by default. */
   readonly pollInterval?: Duration.Input | undefined
-  /** Messages of a route in hand at once, from 1; 32 by default. */
+  /** How many messages of one route are in hand at once, at least 1; 32 by default. */
   readonly concurrency?: number | undefined
-  /** How long a message is this worker's; 60 seconds by default. A hand-over is given up after half of it. */
+  /**
+   * How long a claimed message belongs to this worker; 60 seconds by default. A hand-over is given up after half that
+   * time.
+   */
   readonly lease?: Duration.Input | undefined
   /** How long a shutdown waits for the messages in hand before it gives them back; 10 seconds by default. */
   readonly shutdownTimeout?: Duration.Input | undefined
 }
 
 /**
- * Runs a worker for as long as the layer lives. On shutdown it finishes the messages in hand, and gives back those that take
- * too long.
+ * Runs a worker for as long as the layer lives. On shutdown it finishes the messages in hand, and gives back those that
+ * take too long.
  *
- * It takes messages as soon as they come and it has room for them, those for the notifier and, where one is set up, those for
- * the verification provider. While one of the two cannot deliver, it takes none of theirs; after that it begins with one, and
- * doubles with each that goes well, so that whoever has just recovered is not run over.
+ * It takes messages as soon as they come and it has room for them: those for the notifier and, if one is set up, those
+ * for the verification provider. While one of these two cannot deliver, the worker takes none of its messages. After
+ * that it begins with one at a time, and doubles this with each message that is sent, so that a service that has just
+ * recovered is not overwhelmed.
  *
  * @category layers
  * @since 0.1.0
@@ -62,7 +66,7 @@ export const layer = (
     const queues = yield* Effect.forEach(handOver.routes, (route) => makeQueue(route, handOver, options, stopping))
     const stir = Effect.sync(() => queues.forEach(({ stirred }) => Latch.openUnsafe(stirred)))
     yield* Effect.forkScoped(listen(outbox, stir))
-    // What is still in hand after that is interrupted with its queue.
+    // Messages still in hand after that are interrupted together with their queue.
     yield* Effect.addFinalizer(() =>
       Deferred.succeed(stopping, undefined).pipe(
         Effect.andThen(Effect.forEach(queues, ({ drained }) => drained, { concurrency: "unbounded", discard: true })),
@@ -72,7 +76,7 @@ export const layer = (
     )
   }))
 
-/** Works on the messages of one route, until it is to stop. */
+/** Works on the messages of one route until it is told to stop. */
 const makeQueue = Effect.fnUntraced(function*(
   route: Route,
   { claim, handle }: HandOver.HandOver,
@@ -150,14 +154,14 @@ const makeQueue = Effect.fnUntraced(function*(
 const longestPause = Duration.seconds(5)
 
 const concurrencyOf = ({ concurrency = 32 }: SmsDeliveryOptions): number => {
-  // A worker without hands would look like one that has nothing to do.
+  // A worker that can take no message would look like one that has nothing to do.
   if (!(concurrency >= 1)) throw new RangeError(`SmsDelivery: concurrency must be at least 1, and is ${concurrency}`)
   return concurrency
 }
 
 const makeHandOver = ({ lease = "60 seconds" }: SmsDeliveryOptions) => HandOver.make(Duration.fromInputUnsafe(lease))
 
-/** Runs an effect whenever messages are told to have come. Where they cannot be told, they are found by looking. */
+/** Runs an effect whenever arrivals are announced. If they cannot be announced, polling finds the messages. */
 const listen = (outbox: Outbox["Service"], stir: Effect.Effect<unknown>) =>
   Stream.runForEach(outbox.arrivals, () => stir).pipe(
     Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), () => Effect.void),
@@ -165,7 +169,7 @@ const listen = (outbox: Outbox["Service"], stir: Effect.Effect<unknown>) =>
   )
 
 /**
- * The worker, to be run by hand one round at a time.
+ * A worker that is run by hand, one round at a time.
  *
  * @category constructors
  * @since 0.1.0
@@ -175,7 +179,7 @@ export const make = Effect.fnUntraced(function*(options: SmsDeliveryOptions = {}
   const concurrency = concurrencyOf(options)
 
   return {
-    /** Takes what is due, works through it and answers how many messages that were. */
+    /** Takes what is due, works through it and answers how many messages there were. */
     deliverDue: Effect.gen(function*() {
       const messages = (yield* Effect.forEach(routes, (route) => claim(route, concurrency))).flat()
       yield* Effect.forEach(messages, handle, { concurrency, discard: true })

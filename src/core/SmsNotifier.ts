@@ -1,5 +1,5 @@
 /**
- * The port that hands one message to whoever delivers it, and reads what they report of it later.
+ * The port that hands one message to whoever delivers it, and reads their later reports on it.
  */
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
@@ -11,15 +11,15 @@ import type { UserId } from "./UserId.ts"
 
 /** It may work later: the provider is down, slow or unreachable. */
 export class Transient extends Schema.TaggedClass<Transient>()("Transient", {
-  /** What went wrong in words of the adapter's own, such as `HTTP 500`; never the number or the text. */
+  /** What went wrong, in the adapter's own words, such as `HTTP 500`; never the number or the text. */
   cause: Schema.String,
-  /** What the provider asked to wait, if it said. */
+  /** How long the provider asked to wait, if it said so. */
   retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
 }) {}
 
 /** It will work later: too many messages for now. */
 export class Throttled extends Schema.TaggedClass<Throttled>()("Throttled", {
-  /** What the provider asked to wait, if it said. */
+  /** How long the provider asked to wait, if it said so. */
   retryAfter: Schema.optionalKey(Schema.DurationFromMillis)
 }) {}
 
@@ -33,8 +33,8 @@ export class Permanent extends Schema.TaggedClass<Permanent>()("Permanent", {
 export class OptedOut extends Schema.TaggedClass<OptedOut>()("OptedOut", {}) {}
 
 /**
- * The provider takes no message of this account: wrong credentials, no funds, a closed account. Unlike `Transient`, only
- * the operator can change that, and no message can help it.
+ * The provider takes no message of this account: wrong credentials, no funds, a closed account. Unlike `Transient`,
+ * only the operator can change that, whatever the message.
  */
 export class AccountRefused extends Schema.TaggedClass<AccountRefused>()("AccountRefused", {
   /** The provider's error code or a word for it. */
@@ -42,15 +42,16 @@ export class AccountRefused extends Schema.TaggedClass<AccountRefused>()("Accoun
 }) {}
 
 /**
- * The account, or its sender, does not reach this destination: a region that is not switched on, a sender that is not for it.
- * Another provider may; and it says nothing of other messages, since anyone may set a number that is not reached.
+ * The account, or its sender, does not reach this destination: the region is not switched on, or the sender is not
+ * meant for it. Another provider may reach it. The error says nothing about other messages, since anyone may set a
+ * number that is not reached.
  */
 export class DestinationRefused extends Schema.TaggedClass<DestinationRefused>()("DestinationRefused", {
   /** The provider's error code or a word for it; never the number or the text. */
   code: Schema.String
 }) {}
 
-/** Nobody takes messages now, and nobody was asked: the attempt does not count. */
+/** No provider takes messages now, and none was asked, so the attempt does not count. */
 export class Paused extends Schema.TaggedClass<Paused>()("Paused", {
   /** When it makes sense to ask again. */
   until: Schema.DateTimeUtc
@@ -71,7 +72,7 @@ export class SmsNotSent extends Schema.TaggedError<SmsNotSent>()("SmsNotSent", {
 }
 
 /**
- * What a message says, for a receiver that words it anew.
+ * What a message says, for a receiver that words it itself.
  *
  * @category models
  * @since 0.1.0
@@ -105,9 +106,11 @@ export interface Sms {
   readonly language: string | undefined
   /** When the message can no longer help. */
   readonly expiresAt: DateTime.Utc
-  /** How often a code was asked for again before this one: what did not arrive one way may arrive another. */
+  /**
+   * How often a code was asked for again before this one: a message that did not arrive one way may arrive another way.
+   */
   readonly resends: number
-  /** What a provider has to name when it reports on the message: safe in a URL, and not to be guessed. */
+  /** The id that a provider has to name when it reports on the message: safe in a URL, and impossible to guess. */
   readonly receiptId: string
 }
 
@@ -122,7 +125,7 @@ export interface HandOver {
   readonly provider: string
   /** The provider's own id of the message, if it gives one. */
   readonly reference: string | undefined
-  /** What became of it, where that is known at once. */
+  /** What became of it, if that is known at once. */
   readonly receipt?: Receipt | undefined
 }
 
@@ -133,7 +136,7 @@ export interface HandOver {
  * @since 0.1.0
  */
 export interface ReceiptCallback {
-  /** The receipt id of the message that it is on. */
+  /** The receipt id of the message that the report is about. */
   readonly receiptId: string
   /** The query, without its question mark. */
   readonly query: string
@@ -154,7 +157,7 @@ export type Receipt =
   | { readonly status: "failed"; readonly code: string }
 
 /**
- * What a report says, or undefined when it says nothing that is final, or does not come from the provider.
+ * What a report says; undefined if it says nothing final, or does not come from the provider.
  *
  * @category models
  * @since 0.1.0
@@ -164,9 +167,10 @@ export type ReadReceipt = (callback: ReceiptCallback) => Effect.Effect<Receipt |
 /**
  * Contract:
  *
- * - `send` succeeds once the provider has the message. It may be called again with the same `messageId`, and may be interrupted: then it ends
- *   at once. It need not bound itself in time: the worker gives an attempt up after half of its lease.
- * - What it says of the provider, in an error or a reference, quotes neither the number nor the text.
+ * - `send` succeeds once the provider has the message. It may be called again with the same `messageId`. It may be
+ *   interrupted, and then ends at once. It needs no timeout of its own: the worker gives up an attempt after half of
+ *   its lease.
+ * - Its errors and references quote neither the number nor the text.
  *
  * @category services
  * @since 0.1.0

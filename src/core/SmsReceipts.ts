@@ -1,6 +1,7 @@
 /**
- * SmsReceipts: what providers report of messages that they took. A report counts when it names a message by the receipt id
- * that was given out with it, comes from the provider, and is the first that is final; anything else changes nothing.
+ * SmsReceipts: what providers report of messages that they took. A report counts when it names a message by the receipt
+ * id that was given out with it, comes from the provider, and is the first that is final; anything else changes
+ * nothing.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"

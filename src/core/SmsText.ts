@@ -22,7 +22,7 @@ export type SmsTextInput =
     | {
       readonly kind: "code"
       readonly code: Redacted.Redacted
-      /** How many minutes the code will still be good, at least 1. */
+      /** For how many more minutes the code is good, at least 1. */
       readonly minutes: number
     }
     | {
@@ -33,7 +33,7 @@ export type SmsTextInput =
   )
 
 /**
- * Words a message. It fails never: where a language is not known, it takes another.
+ * Words a message. It never fails: if it does not know a language, it takes another.
  *
  * @category services
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
  * Test numbers: numbers with a fixed code and a scripted delivery, for reviewers of app stores and for tests of a whole
- * system. No provider is asked for them; limits, log and state are those of any number.
+ * system. No provider is asked about them; limits, log and state are the same as for any number.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -8,8 +8,8 @@ import * as Redacted from "effect/Redacted"
 import type { PhoneNumber } from "./PhoneNumber.ts"
 
 /**
- * What becomes of a message to a test number: it arrives at once, after 20 seconds, or not at all; or its holder has asked
- * to get none.
+ * What becomes of a message to a test number: it arrives at once, after 20 seconds, or not at all; or its holder has
+ * asked to get none.
  *
  * @category models
  * @since 0.1.0
@@ -25,7 +25,7 @@ export type TestOutcome = typeof outcomes[number]
 export const outcomes = ["delivered", "slow", "undeliverable", "opted-out"] as const
 
 /**
- * A number with a code that is always the same, until a day.
+ * A number whose code is always the same, until a given day.
  *
  * @category models
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * The port that tells whose token this is. It only authenticates; what the actor may do is `Access`'s to say.
+ * The port that tells whose token a bearer token is. It only authenticates; `Access` says what the actor may do.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import type { UserId } from "./UserId.ts"
 import { Users } from "./Users.ts"
 
 /**
- * Whose token a bearer token is.
+ * Tells whose token a bearer token is.
  *
  * @category services
  * @since 0.1.0
@@ -24,7 +24,7 @@ export class TokenVerifier extends Context.Service<TokenVerifier, {
 /**
  * Registers the subject of a verified token as an active human user of its organisation when it is not known yet.
  *
- * For deployments whose users come into being elsewhere. A user that was removed stays removed.
+ * For deployments whose users are created elsewhere. A user that was removed stays removed.
  *
  * @category layers
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
- * UnlockPhoneVerification: let a user verify a phone again whose many wrong codes in a row have switched that off. Only
- * someone else may, who holds `user.write` over the user. An addition to ZITADEL's calls.
+ * UnlockPhoneVerification: let a user verify a phone again after many wrong codes in a row have switched that off. Only
+ * somebody else who holds `user.write` over the user may do so. ZITADEL has no such call.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -27,7 +27,7 @@ export interface UnlockPhoneVerificationRequest {
 }
 
 /**
- * The event that records it.
+ * The event that records the unlock.
  *
  * @category models
  * @since 0.1.0
@@ -50,8 +50,8 @@ export type UnlockPhoneVerificationError =
   | Unavailable
 
 /**
- * Ends the row of wrong guesses, long enough to have switched verification off or not. For who holds `user.write` over
- * the user, and is not that user. Wrong guesses of the last day still count.
+ * Ends the row of wrong guesses, whether or not it has switched verification off. Open to a caller who holds
+ * `user.write` over the user and is not that user. Wrong guesses of the last day still count.
  *
  * @category services
  * @since 0.1.0

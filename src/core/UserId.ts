@@ -3,13 +3,13 @@
  */
 import * as Schema from "effect/Schema"
 
-/** The length that an identifier, and a number as it is written, has to keep, in the words of the wire. */
+/** The rule for the length of an identifier, and of a number as it is written, in the words of the wire. */
 export const lengthRule = "value length must be between 1 and 200 runes, inclusive"
 
 /** What can be stored and compared everywhere: well-formed Unicode without the character U+0000. */
 export const textRule = "value must be well-formed text without the character U+0000"
 
-/** Whether a text keeps `textRule`. */
+/** Whether a text satisfies `textRule`. */
 export const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes("\0")
 
 const Identifier = Schema.String.check(

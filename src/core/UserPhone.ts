@@ -1,6 +1,6 @@
 /**
- * The aggregate: a user as this module sees it, the events of its phone, and what an event does to the state (`evolve`).
- * All of it is pure. What a command comes to is in `Decision.ts`; stores only load and commit.
+ * The aggregate: a user as this module sees it, the events of its phone, and what an event does to the state
+ * (`evolve`). All of it is pure. `Decision.ts` says what a command results in; stores only load and commit.
  */
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
@@ -9,16 +9,16 @@ import { PhoneNumber } from "./PhoneNumber.ts"
 import type { OrganizationId, UserId } from "./UserId.ts"
 
 /**
- * A user's wrong guesses. Only a right one, or an unlock, ends the row; nothing clears the times.
+ * A user's wrong guesses. Only a right guess or an unlock ends the row; nothing clears the times.
  *
  * @category models
  * @since 0.1.0
  */
 export const Guesses = Schema.Struct({
   wrongInARow: Schema.Natural,
-  /** The times of the youngest hundred wrong guesses, youngest first. */
+  /** The times of the latest hundred wrong guesses, latest first. */
   wrongAt: Schema.Array(Schema.DateTimeUtc),
-  /** The youngest ten attempts whose outcome is not known, youngest first; left out where there is none. */
+  /** The latest ten attempts whose outcome is not known, latest first; left out if there is none. */
   unsettled: Schema.optionalKey(Schema.Array(Schema.Struct({ attemptId: Schema.String, at: Schema.DateTimeUtc })))
 })
 
@@ -81,8 +81,9 @@ export interface UserPhone {
   readonly phone: { readonly number: PhoneNumber; readonly verified: boolean } | undefined
   readonly pending: PendingCode | undefined
   /**
-   * The number that was last verified, which stays when it is changed or removed: its fingerprint, where a code that was sent to it
-   * proved it; `vouched/` and the fingerprint, where a host vouched for it or had the code returned.
+   * The number that was last verified; it stays when the phone is changed or removed. It is the number's fingerprint if
+   * a code sent to the number proved it, or `vouched/` and the fingerprint if a host vouched for the number or had the
+   * code returned.
    */
   readonly proven: string | undefined
   readonly guesses: Guesses
@@ -91,8 +92,8 @@ export interface UserPhone {
 }
 
 /**
- * What can happen to a phone, by the wire's event types; `verification.attempted`, `.unanswered` and `.unlocked`, and what becomes of a code
- * after it was sent, are additions.
+ * What can happen to a phone, by the wire's event types. `verification.attempted`, `.unanswered` and `.unlocked`, and
+ * the events about a code after it was sent, are additions.
  *
  * @category models
  * @since 0.1.0
@@ -102,14 +103,14 @@ export const PhoneChange = Schema.Union([
   Schema.Struct({ type: Schema.tag("user.human.phone.removed") }),
   Schema.Struct({
     type: Schema.tag("user.human.phone.verified"),
-    /** As in the state. */
+    /** The same as `proven` in the state. */
     proven: Schema.String,
     /** Whether the host vouched for the number, rather than the user proving it. */
     vouched: Schema.Boolean,
-    /** Of a code that a provider checked: the attempt that was right, and no longer counts. */
+    /** For a code that a provider checked: the attempt that was right, and no longer counts. */
     attemptId: Schema.optionalKey(Schema.String)
   }),
-  /** A guess that a provider is asked about next. It counts as wrong until it is known to be right. */
+  /** A guess that a provider is about to be asked about. It counts as wrong until it is known to be right. */
   Schema.Struct({
     type: Schema.tag("user.human.phone.verification.attempted"),
     codeId: Schema.String,
@@ -118,7 +119,7 @@ export const PhoneChange = Schema.Union([
   Schema.Struct({
     type: Schema.tag("user.human.phone.verification.failed"),
     codeId: Schema.String,
-    /** Of a code that a provider checked: the attempt, as which the guess was counted before. */
+    /** For a code that a provider checked: the attempt under which the guess was already counted. */
     attemptId: Schema.optionalKey(Schema.String)
   }),
   /** The provider gave no answer to an attempt, which no longer counts: nobody has learnt anything from it. */
@@ -126,21 +127,21 @@ export const PhoneChange = Schema.Union([
     type: Schema.tag("user.human.phone.verification.unanswered"),
     codeId: Schema.String,
     attemptId: Schema.String,
-    /** Why the provider looks at no guess at this code any more, where that is what it said. */
+    /** Why the provider checks no more guesses at this code, if it said so. */
     dead: Schema.optionalKey(Dead)
   }),
   Schema.Struct({ type: Schema.tag("user.human.phone.verification.unlocked") }),
   Schema.Struct({
     type: Schema.tag("user.human.phone.code.added"),
     pending: PendingCode,
-    /** For a code that is sent, while there is a limit on how soon the next may be. */
+    /** For a code that is sent, if there is a limit on how soon the next one may be. */
     wait: Schema.optionalKey(SendWait)
   }),
   Schema.Struct({
     type: Schema.tag("user.human.phone.code.sent"),
     codeId: Schema.String,
     messageId: Schema.String,
-    /** Of a code that a provider makes: the provider's own id. */
+    /** For a code that a provider makes: the provider's own id. */
     verificationId: Schema.optionalKey(Schema.String)
   }),
   Schema.Struct({
@@ -237,7 +238,7 @@ const effectOf = (user: UserPhone, { at, change }: UserPhoneEvent): Partial<User
   }
 }
 
-/** One more wrong guess, on the pending code and of the user; with an `attemptId` where its outcome is not known yet. */
+/** Adds a wrong guess to the pending code and to the user; with an `attemptId` if its outcome is not known yet. */
 const counted = ({ guesses, pending }: UserPhone, at: DateTime.Utc, attemptId?: string): Partial<UserPhone> => ({
   pending: pending && { ...pending, wrongGuesses: pending.wrongGuesses + 1 },
   guesses: {
@@ -250,7 +251,10 @@ const counted = ({ guesses, pending }: UserPhone, at: DateTime.Utc, attemptId?: 
   }
 })
 
-/** One wrong guess less, of the user, and on the pending code if it is still the same. Nothing where the attempt is settled already. */
+/**
+ * Takes one wrong guess back from the user, and from the pending code if it is still the same. Changes nothing if the
+ * attempt is already settled.
+ */
 const takenBack = (
   { guesses, pending }: UserPhone,
   { attemptId, codeId, dead }: { readonly attemptId: string; readonly codeId: string; readonly dead?: Dead }
@@ -262,7 +266,7 @@ const takenBack = (
     guesses: { ...uncounted(guesses, attemptId), wrongInARow: Math.max(0, guesses.wrongInARow - 1) }
   }
 
-/** Without the time of an attempt that is unsettled, which then is settled. */
+/** The guesses without the time of an unsettled attempt, which thereby is settled. */
 const uncounted = (guesses: Guesses, attemptId: string | undefined): Guesses => {
   const attempt = guesses.unsettled?.find((one) => one.attemptId === attemptId)
   if (attempt === undefined) return guesses
@@ -276,7 +280,8 @@ const settled = ({ unsettled = [], ...guesses }: Guesses, attemptId: string): Gu
 }
 
 /**
- * Whether it is known what came of an attempt. One that is forgotten for ten younger ones counts as settled: it was wrong.
+ * Whether the outcome of an attempt is known. An attempt that was forgotten in favour of ten later ones counts as
+ * settled: it was wrong.
  *
  * @category getters
  * @since 0.1.0

@@ -2,8 +2,8 @@
  * The port of a user's phone state. A store loads and commits; it decides nothing.
  *
  * A host with a users table of its own implements this port and runs the contract suite of `effect-user-phone/testing`
- * against it. `Users` and `Outbox` then are its own as well: they work on the same users, and `commit` queues the messages that
- * `Outbox` hands out.
+ * against it. Such a host implements `Users` and `Outbox` as well: they work on the same users, and `commit` queues the
+ * messages that `Outbox` hands out.
  */
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
@@ -73,7 +73,8 @@ export interface Commit {
  *
  * - `Committed`: everything is written, durably.
  * - `LostRace`: the user is no longer as it was loaded.
- * - `LimitReached`: a counter has no room; of several, the one that has room last is named, with the time when it will.
+ * - `LimitReached`: a counter has no room. If several have none, the answer names the one that will have room last, and
+ *   when.
  * - `Replayed`: this idempotency scope has been answered before.
  *
  * @category models
@@ -89,11 +90,11 @@ export type CommitResult =
  * Contract:
  *
  * - `load` gives the latest committed state, or undefined for a user that is unknown or removed.
- * - `commit` is one atomic step: the user's sequence, `resourceOwner` and `state` are still `before`'s, the counters have room
- *   and are charged, or left as they are by a charge that only checks, the idempotency scope is new at the time of the last
- *   event, the events are appended, the state becomes `after` but for `language`, which only `Users` changes, the messages are
- *   queued; or nothing at all happens. Where several reasons not to commit hold, the answer is the first of `Replayed`,
- *   `LostRace`, `LimitReached`.
+ * - `commit` is one atomic step, or nothing at all happens. It requires that the user's sequence, `resourceOwner` and
+ *   `state` are still those of `before`, that the counters have room, and that the idempotency scope is new at the time
+ *   of the last event. It then charges the counters (a charge that only checks leaves its counter as it is), appends
+ *   the events, sets the state to `after` except for `language`, which only `Users` changes, and queues the messages.
+ *   If there are several reasons not to commit, the answer is the first of `Replayed`, `LostRace`, `LimitReached`.
  * - `recall` gives the answer recorded under an idempotency scope that is still kept at `now`.
  * - `history` gives the user's events, oldest first, also those of a removed user.
  * - Two commits on one loaded state never both succeed, from any process.
@@ -102,7 +103,10 @@ export type CommitResult =
  * @since 0.1.0
  */
 export class UserStore extends Context.Service<UserStore, {
-  /** Whether charges are counted. Limits by counters need a store that does; one that cannot ignores `charges`. */
+  /**
+   * Whether charges are counted. Limits by counters need a store that counts; a store that cannot count ignores
+   * `charges`.
+   */
   readonly counts: boolean
   readonly load: (userId: UserId) => Effect.Effect<UserPhone | undefined, Unavailable>
   readonly commit: (commit: Commit) => Effect.Effect<CommitResult, Unavailable>

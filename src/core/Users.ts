@@ -1,6 +1,6 @@
 /**
- * The port by which the host tells which users there are. It has no HTTP route: users come from the host's own sign-up,
- * from `npm run users`, or from tokens.
+ * The port through which the host tells which users exist. It has no HTTP route: users come from the host's own
+ * sign-up, from `npm run users`, or from tokens.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -32,12 +32,12 @@ export interface NewUser {
   readonly resourceOwner: OrganizationId
   readonly kind: "human" | "machine"
   readonly state: "initial" | "active"
-  /** The preferred language as a BCP 47 tag; what is none counts as not known. */
+  /** The preferred language as a BCP 47 tag; a text that is not a tag counts as not known. */
   readonly language?: string | undefined
 }
 
 /**
- * A language as it is kept: undefined for what cannot be a tag.
+ * A language in the form in which it is kept; undefined for a text that cannot be a tag.
  *
  * @category conversions
  * @since 0.1.0
@@ -46,7 +46,7 @@ export const languageOf = (language: string | undefined): string | undefined =>
   language !== undefined && /^[a-z0-9_-]{1,100}$/i.test(language) ? language : undefined
 
 /**
- * What a user is before anything has happened to its phone.
+ * The state of a user before anything has happened to its phone.
  *
  * @category models
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * What a caller wants done to prove a number, and what is answered then.
+ * What a caller wants done to prove a number, and what the answer then holds.
  */
 import type * as Redacted from "effect/Redacted"
 import type { Details } from "./UserStore.ts"
@@ -19,7 +19,7 @@ export interface Verification<Way extends string = "SendCode" | "ReturnCode" | "
 }
 
 /**
- * What is answered to a call that may make a code.
+ * The answer to a call that may make a code.
  *
  * @category models
  * @since 0.1.0

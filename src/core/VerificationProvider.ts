@@ -1,6 +1,6 @@
 /**
- * The port of a provider that makes its own codes, sends them and checks them, such as Twilio Verify. Limits, log and state
- * stay here: a guess is counted before the provider is asked about it.
+ * The port of a provider that makes its own codes, sends them and checks them, such as Twilio Verify. Limits, log and
+ * state stay here: a guess is counted before the provider is asked about it.
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -12,7 +12,7 @@ import type { SmsNotSent } from "./SmsNotifier.ts"
 import type { UserId } from "./UserId.ts"
 
 /**
- * What a provider says to a guess. After `expired` and `spent` it looks at none any more, until a new code is started.
+ * A provider's answer to a guess. After `expired` and `spent` it checks no more guesses until a new code is started.
  *
  * @category models
  * @since 0.1.0
@@ -22,16 +22,16 @@ export type CheckOutcome = "right" | "wrong" | "expired" | "spent"
 /**
  * Contract:
  *
- * - `start` makes a code and sends it, and answers the provider's own id of that. Started again for the same number, it may
+ * - `start` makes a code, sends it, and answers the provider's own id for it. Started again for the same number, it may
  *   send the same code again under the same id.
- * - `check` answers `right` once at most, and bounds itself in time: nothing interrupts it, since what it answers could not be asked for
- *   again.
+ * - `check` answers `right` at most once. It has a timeout of its own: nothing else interrupts it, since its answer
+ *   could not be asked for again.
  *
  * @category models
  * @since 0.1.0
  */
 export interface VerificationProvider {
-  /** Kept with every code that it makes, such as `twilio-verify`. */
+  /** The provider's name, which is kept with every code that it makes, such as `twilio-verify`. */
   readonly id: string
   /** How long its codes are good for. */
   readonly lifetime: Duration.Duration
@@ -51,7 +51,7 @@ export interface VerificationProvider {
 }
 
 /**
- * The provider that makes the codes which are sent; by default none does, and codes are our own.
+ * The provider that makes the codes that are sent; none by default: then codes are our own.
  *
  * @category references
  * @since 0.1.0

@@ -1,9 +1,9 @@
 /**
  * VerifyPhone: prove that the user's phone number is theirs, with the one-time code that was sent to it.
  *
- * A guess is looked at only while the limits allow it, and whether it was right is told only once that is committed: the
- * counts of wrong guesses and the look are one step, so that no number of callers gets more looks than there are. Where a
- * provider checks the code, that is `internal/ProviderGuess.ts`.
+ * A guess is checked only while the limits allow it, and the caller learns whether it was right only once that is
+ * committed. Checking a guess and counting it are one step, so that callers never get more checks than the limits
+ * allow, however many of them call at once. `internal/ProviderGuess.ts` is for codes that a provider checks.
  */
 import * as Context from "effect/Context"
 import type * as SecureRandom from "effect/crypto/SecureRandom"
@@ -37,7 +37,7 @@ import type { UserPhone } from "./UserPhone.ts"
 import type { Details, UserStore } from "./UserStore.ts"
 
 /**
- * Whose number is proven, by which code.
+ * Whose number is proven, and with which code.
  *
  * @category models
  * @since 0.1.0
@@ -76,8 +76,9 @@ export type VerifyPhoneError =
   | Unavailable
 
 /**
- * Proves a number. For the user itself, and for who holds `user.write` over it. Of its errors only `InvalidCode` with
- * `CODE_WRONG` has cost a guess; `guessesLeft` says how many there are. Where the answer was lost, GetPhone tells.
+ * Proves a number. Open to the user itself, and to a caller who holds `user.write` over the user. Of its errors, only
+ * `InvalidCode` with `CODE_WRONG` has cost a guess; `guessesLeft` says how many are left. If the answer was lost,
+ * GetPhone tells whether the number is verified.
  *
  * @category services
  * @since 0.1.0
@@ -94,7 +95,7 @@ const make = Effect.gen(function*() {
   const numbers = yield* Numbers.make
   const provider = yield* ProviderGuess.make
 
-  /** Whether the guess is one of the codes, each of which is compared, whatever the others come to. */
+  /** Whether the guess is one of the codes. Each of them is compared, whatever the outcome for the others. */
   const isRight = Effect.fnUntraced(function*(
     guess: Redacted.Redacted,
     [current, ...previous]: readonly [CodeRecord, ...Array<CodeRecord>],

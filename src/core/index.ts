@@ -1,5 +1,5 @@
 /**
- * The public names of the core, in reading order.
+ * The public names of the core: first the operations, then all the rest, each in alphabetical order.
  */
 export * as GetPhone from "./GetPhone.ts"
 export * as Operations from "./Operations.ts"

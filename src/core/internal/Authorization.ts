@@ -1,6 +1,7 @@
 /**
- * Who may do what to which user, in the order that tells a stranger least: without any rights, a caller learns nothing of
- * which users exist; with rights elsewhere, a user that exists is the same as one that does not.
+ * Who may do what to which user. The checks come in the order that tells a stranger least: a caller without any rights
+ * does not learn which users exist; to a caller with rights elsewhere, a user that exists looks the same as one that
+ * does not.
  */
 import * as Effect from "effect/Effect"
 import { Access } from "../Access.ts"
@@ -13,10 +14,10 @@ import { UserStore } from "../UserStore.ts"
 /**
  * Who may call.
  *
- * - `SelfOrWriter`: the user itself, or who holds `user.write` over it.
- * - `Writer`: who holds `user.write` over the user, also where it is the user itself.
- * - `OtherWriter`: who holds `user.write` over the user and is not that user.
- * - `SelfOrReader`: the user itself, or who holds `user.read` or `user.write` over it.
+ * - `SelfOrWriter`: the user itself, or a caller who holds `user.write` over the user.
+ * - `Writer`: a caller who holds `user.write` over the user, even if the caller is that user.
+ * - `OtherWriter`: a caller who holds `user.write` over the user and is not that user.
+ * - `SelfOrReader`: the user itself, or a caller who holds `user.read` or `user.write` over the user.
  */
 export type Who = "SelfOrWriter" | "Writer" | "OtherWriter" | "SelfOrReader"
 
@@ -30,7 +31,7 @@ export const make = Effect.gen(function*() {
       : holds("user.write")
 
   return {
-    /** Refuses, before the user is looked up, who can have no right whoever that is. */
+    /** Refuses, before the user is looked up, a caller who cannot have the right, whoever the user is. */
     admit: Effect.fnUntracedEager(function*(actor: Actor["Service"], userId: UserId, who: Who) {
       const admitted = actor.userId === userId
         ? who !== "OtherWriter"
@@ -38,7 +39,7 @@ export const make = Effect.gen(function*() {
       if (!admitted) return yield* new PermissionDenied()
     }),
 
-    /** The user, if there is one whom this caller may touch. */
+    /** The user, if it exists and this caller may act on it. */
     load: Effect.fnUntraced(function*(actor: Actor["Service"], userId: UserId, who: Who) {
       const self = actor.userId === userId
       const user: UserPhone | undefined = yield* store.load(userId)

@@ -1,8 +1,8 @@
 /**
  * Which counters a command charges. A number appears in a counter's name as its fingerprint only.
  *
- * Those who have proven a number by a code that was sent to it count apart from those for whom a host has vouched, and both
- * from all others, so that neither strangers nor hosts who vouch for anything can lock its owner out.
+ * Users who have proven a number by a code that was sent to it, users for whom a host has vouched, and all others are
+ * counted separately, so that neither strangers nor hosts that vouch for anything can lock the number's owner out.
  */
 import type * as DateTime from "effect/DateTime"
 import type { Charge } from "../Counters.ts"
@@ -32,8 +32,9 @@ export const forCode = (
 ]
 
 /**
- * What a guess costs that was compared with these codes, the pending one first. A right one costs nothing, but needs the
- * room that a wrong one takes: else it would be told from a wrong one at a full counter, where guesses are refused for free.
+ * What a guess costs that was compared with these codes, the pending one first. A right guess costs nothing, but needs
+ * the room that a wrong one takes: otherwise a full counter, which refuses guesses for free, would tell right guesses
+ * from wrong ones.
  *
  * Codes that were only returned do not count: they went to a caller who holds `user.write`, not to the number.
  */
@@ -47,7 +48,9 @@ export const forGuess = (
     ? forAttempt(limits, user, codes[0].number, at).map((charge) => right ? { ...charge, instead: "check" } : charge)
     : []
 
-/** What a guess costs whose outcome is not known yet, at a code that was sent to the number with this fingerprint. */
+/**
+ * What a guess costs at a code that was sent to the number with this fingerprint, while its outcome is not known yet.
+ */
 export const forAttempt = (
   { wrongGuessesPerNumber: window }: Limits,
   user: UserPhone,
@@ -65,10 +68,10 @@ export const forAttempt = (
 export const refunded = (charges: ReadonlyArray<Charge>): ReadonlyArray<Charge> =>
   charges.map((charge) => ({ ...charge, instead: "refund" }))
 
-/** The limit that keeps a notice back, and nothing else. */
+/** The limit that holds back a notice and nothing else. */
 export const noticeLimit = "NOTICES_PER_NUMBER"
 
-/** What it costs to send a notice to a number, by what it stands proven as. */
+/** What it costs to send a notice to a number, by how the number was proven. */
 export const forNotice = (
   { noticesPerNumber: windows }: Limits,
   proven: string,
@@ -76,7 +79,7 @@ export const forNotice = (
 ): ReadonlyArray<Charge> =>
   windows === "off" ? [] : [{ counter: `notices/number/${proven}`, reason: noticeLimit, at, windows }]
 
-/** As what a number stands proven that nothing was sent to: a host vouched for it, or had the code returned. */
+/** The `proven` of a number to which no code was sent: a host vouched for it, or had the code returned. */
 export const vouchedFor = (number: string): string => `vouched/${number}`
 
 const whose = ({ proven }: UserPhone, number: string): string => {

@@ -5,7 +5,7 @@
 /** The text with the digits of every script as those of ASCII. */
 export const asciiDigits = (text: string): string => text.replaceAll(/\p{Nd}/gu, digitOf)
 
-/** Each script has its ten digits in a row, and rows follow each other without a gap or with one. */
+/** Each script has its ten digits in a row, and rows follow each other with or without a gap. */
 const digitOf = (character: string): string => {
   const point = character.codePointAt(0)!
   let before = 0

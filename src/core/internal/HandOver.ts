@@ -1,5 +1,5 @@
 /**
- * What is done with one message: claimed, opened, rendered, handed over and settled.
+ * What happens to one message: it is claimed, opened, rendered, handed over and settled.
  */
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
@@ -30,7 +30,7 @@ type Sent = Extract<Settlement, { readonly _tag: "Sent" }> & { readonly receipt?
 
 type Settled = Exclude<Settlement, { readonly _tag: "Sent" }> | Sent
 
-/** How an attempt ended: settled, or not begun since nobody takes messages until then. */
+/** How an attempt ended: settled, or not begun because nobody takes messages before `until`. */
 export type Outcome = Settled | { readonly _tag: "Paused"; readonly until: DateTime.Utc }
 
 export type HandOver = Effect.Success<ReturnType<typeof make>>
@@ -89,7 +89,7 @@ export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
       Effect.catchTags({
         SmsNotSent: (error) => afterFailure(message, error),
         TimeoutError: () => retry(message, "timeout"),
-        // Another process may hold the key: the message is never dead for that, until its code expires.
+        // Another process may hold the key, so the message is not given up for that before its code expires.
         UnknownKey: () => release("unknown key", keyPause),
         SealBroken: () => Effect.succeed({ _tag: "Dead", reason: "seal broken" } as const)
       }),
@@ -100,8 +100,8 @@ export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
     )
 
   /**
-   * Settles, if need be again and again until the lease is over: until then the message is this worker's, and nobody has sent
-   * it again. Only the waits in between can be interrupted.
+   * Settles a message, and tries again until the lease is over: until then the message belongs to this worker, and
+   * nobody else has sent it. Only the waits in between can be interrupted.
    */
   const settle = (message: ClaimedMessage, settlement: Settled, leasedUntil: DateTime.Utc) => {
     const once = Effect.uninterruptible(
@@ -127,7 +127,7 @@ export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
 
   let refusalTold: DateTime.Utc | undefined
 
-  /** Once a minute at most, since many are refused at once. */
+  /** Logs this at most once a minute, since many messages are refused at once. */
   const logRefusal = Effect.fnUntraced(function*(reason: string) {
     const now = yield* DateTime.now
     if (refusalTold !== undefined && DateTime.isLessThan(now, DateTime.add(refusalTold, { minutes: 1 }))) return
@@ -135,7 +135,7 @@ export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
     yield* Effect.logError("the SMS provider takes nothing of this account, check its settings and its funds", reason)
   })
 
-  /** What an operator has to know of how an attempt ended. */
+  /** Logs what an operator has to know about the end of an attempt. */
   const logEnd = ({ messageId }: ClaimedMessage, outcome: Outcome): Effect.Effect<void> => {
     switch (outcome._tag) {
       case "Dead":
@@ -154,7 +154,7 @@ export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
   const routes: ReadonlyArray<Route> = providerRoute === undefined ? ["sms"] : ["sms", providerRoute]
 
   return {
-    /** Whose messages can be handed over here. */
+    /** The routes whose messages can be handed over here. */
     routes,
 
     claim: (route: Route, limit: number) =>
@@ -163,7 +163,7 @@ export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
     handle: Effect.fnUntraced(function*(message: ClaimedMessage) {
       yield* Effect.annotateCurrentSpan({ messageId: message.messageId, attempts: message.attempts })
       const leasedUntil = DateTime.addDuration(yield* DateTime.now, lease)
-      // A hand-over may be interrupted; what came of it is settled all the same.
+      // A hand-over may be interrupted; its outcome is settled all the same.
       return yield* Effect.uninterruptibleMask((restore) =>
         restore(attempt(message)).pipe(
           // The provider may have it already, and report on it.
@@ -185,13 +185,13 @@ export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
   }
 })
 
-/** How long it is until a settlement that failed is tried again. */
+/** How long to wait before a failed settlement is tried again. */
 const settlingPause = Duration.seconds(1)
 
-/** How long a message waits that was sealed with a key which this process does not hold. */
+/** How long a message waits if this process does not hold the key that sealed it. */
 const keyPause = Duration.seconds(5)
 
-/** What a notifier sends; a code that a provider would have to make is none. */
+/** What a notifier sends; undefined for a code that a provider would have to make. */
 const contentOf = (body: MessageBody): SmsContent | undefined => {
   if (body.kind === "notice") return { kind: "notice", change: body.change }
   return body.code && { kind: "code", code: body.code }
@@ -232,8 +232,8 @@ const afterFailure = (message: ClaimedMessage, { reason }: SmsNotSent): Effect.E
 const accountRefused = "account refused"
 
 /**
- * What a provider says, as it may be kept and logged: nothing that quotes the code or the number, which would then be told to whoever
- * reads of the delivery.
+ * Makes a provider's words fit to be kept and logged: they must not quote the code or the number, or everybody who
+ * reads about the delivery would see them.
  */
 const notQuoting = (body: MessageBody): Tell => {
   const code = body.kind === "code" && body.code !== undefined ? Redacted.value(body.code) : undefined
@@ -256,8 +256,9 @@ const withoutQuotes = (error: SmsNotSent, told: Tell): SmsNotSent => {
 }
 
 /**
- * Waits twice as long after each attempt, up to a minute or so, and up to a quarter longer by chance; or as long as the
- * provider asks. No longer than the message is good for: then it is dropped, and its sealed body with it.
+ * Waits twice as long after each attempt, up to about a minute, and up to a quarter longer at random; or longer if the
+ * provider asks for that. The wait ends at the latest when the message expires: then the message is dropped, and its
+ * sealed body with it.
  */
 const retry = Effect.fnUntraced(
   function*({ attempts, expiresAt }: ClaimedMessage, reason: string, atLeast: Duration.Duration = Duration.zero) {
@@ -268,7 +269,7 @@ const retry = Effect.fnUntraced(
   }
 )
 
-/** Only what kind of error it was: its message may hold what was to be sent. */
+/** Logs only the kind of error, since its message may hold what was to be sent. */
 const logBug = ({ messageId }: ClaimedMessage, error: unknown) =>
   Effect.logError("an SMS met a bug", error instanceof Error ? error.name : typeof error, messageId)
 

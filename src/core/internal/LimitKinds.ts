@@ -1,12 +1,12 @@
 /**
- * What each limit is made of, by which limits that are given are checked before any operation is built over them.
+ * What each limit consists of. The limits that a host sets are checked against it before any operation is built.
  */
 import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import type { Window } from "../Counters.ts"
 import { rememberedGuesses } from "../UserPhone.ts"
 
-/** What a limit has to be, where it is not. */
+/** Says what a limit has to be, or undefined if it is that. */
 export type Rule = (limit: unknown) => string | undefined
 
 const wholeNumber = (most: number): Rule => (count) =>
@@ -38,14 +38,14 @@ const wait: Rule = (given) => {
   return typeof jitter === "number" && jitter >= 0 && jitter <= 1 ? undefined : "a wait whose jitter is from 0 to 1"
 }
 
-/** What can be added to a time, here and in a database. */
+/** Whether this can be added to a time, both here and in a database. */
 const isSpan = (duration: unknown): duration is Duration.Duration =>
   Duration.isDuration(duration) &&
   Duration.between(duration, { minimum: Duration.millis(1), maximum: Duration.days(3_652_425) })
 
 export interface Kind {
   readonly rule: Rule
-  /** Whether it is counted where `UserStore.commit` is. */
+  /** Whether `UserStore.commit` counts it. */
   readonly byStore: boolean
 }
 

@@ -1,6 +1,6 @@
 /**
- * Numbers as the operations see them: read by the policy in force, with the fingerprints under which they are kept, and test
- * numbers told from others.
+ * Numbers as the operations see them: read by the policy in force, with the fingerprints under which they are kept, and
+ * with test numbers told from others.
  */
 import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ export const make = Effect.gen(function*() {
   const policy = yield* PhonePolicy
   const testNumbers = yield* TestNumbers
 
-  /** The entry of a test number, of which the policy has no say. */
+  /** The entry of a test number, to which the policy does not apply. */
   const listed = (number: PhoneNumber, now: DateTime.Utc): TestNumber | undefined => find(testNumbers, number, now)
 
   return {

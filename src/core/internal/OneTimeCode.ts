@@ -1,6 +1,6 @@
 /**
- * Makes a code for a number, or has a provider make it, and seals the messages that a decision calls for. The code exists in
- * clear only in between.
+ * Makes a code for a number, or has a provider make it, and seals the messages that a decision calls for. The code is
+ * in clear text only in between.
  */
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as DateTime from "effect/DateTime"
@@ -35,8 +35,8 @@ export const make = Effect.gen(function*() {
     enclose,
 
     /**
-     * A new code that proves this number for this user, and what is kept of it. A provider's is not known here, a
-     * test number's is fixed.
+     * A new code that proves this number for this user, and what is kept of it. A provider's code is not known here; a
+     * test number's code is fixed.
      */
     issue: Effect.fnUntraced(function*({ now, proves: { fingerprint, number }, sent, userId }: {
       readonly userId: UserId
@@ -69,7 +69,7 @@ export const make = Effect.gen(function*() {
   }
 })
 
-/** The part that needs no code. */
+/** The part that needs no code generator. */
 export const makeEnvelope = Effect.gen(function*() {
   const vault = yield* CodeVault
   const random = yield* SecureRandom.SecureRandom

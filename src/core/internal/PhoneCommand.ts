@@ -1,6 +1,6 @@
 /**
- * What every command on a phone has in common: it runs on a user whom the caller may touch, in turn with others on that
- * user, and is committed against everyone else who does the same.
+ * What every command on a phone has in common: it runs on a user on whom the caller may act, takes turns with other
+ * commands on that user in this process, and competes with those of other processes when it commits.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -20,13 +20,13 @@ import * as Authorization from "./Authorization.ts"
 import * as Charges from "./Charges.ts"
 import * as UserQueue from "./UserQueue.ts"
 
-/** The commit met a change by someone else: load again and decide anew. */
+/** Somebody else has changed the user before this commit: load again and decide anew. */
 export class LostRace extends Schema.TaggedError<LostRace>()("LostRace", {}) {}
 
 /** How often a lost race is run again. */
 const maxRetries = 10
 
-/** The limits in force, provided that they limit, and that the store can count what they need. */
+/** The limits in force, provided that they limit something and that the store can count what they need. */
 export const limitsInForce = Effect.gen(function*() {
   const limits = yield* Limits.Limits
   const store = yield* UserStore
@@ -41,22 +41,20 @@ export interface Target {
 }
 
 export class PhoneCommand extends Context.Service<PhoneCommand, {
-  /**
-   * Runs `work` with the user as it is now, in turn with other calls on that user, again when it loses a race.
-   */
+  /** Runs `work` with the user as it is now, in turn with other calls on that user, and again if it loses a race. */
   readonly onUser: <A, E, R>(
     userId: UserId,
     who: Authorization.Who,
     work: (target: Target) => Effect.Effect<A, E | LostRace, R>
   ) => Effect.Effect<A, E | PermissionDenied | NotFound | UserNotInitialized | Unavailable, R | Actor>
-  /** Commits, without a notice where there are too many of them, or fails with what a caller may meet. */
+  /** Commits, without the notice if there were too many of them, or fails with an error that a caller may get. */
   readonly commit: (
     commit: Commit
   ) => Effect.Effect<
     { readonly details: Details; readonly replayed?: RecordedAnswer },
     LostRace | TooManyRequests | Unavailable
   >
-  /** Commits what sends no code and costs nothing but a notice. */
+  /** Commits a decision that sends no code and costs nothing but a notice. */
   readonly append: (
     decision: Decision,
     messages?: ReadonlyArray<OutboxMessage>
@@ -97,7 +95,7 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
         const actor = yield* Actor
         yield* admit(actor, userId, who)
         const bySelf = actor.userId === userId
-        // Who may not touch this user takes no place in the queue from those who may.
+        // A caller who may not act on this user must not take a place in the queue from those who may.
         if (!bySelf && isBusy(userId)) yield* load(actor, userId, who)
         const attempt = Effect.flatMap(loadInitialized(actor, userId, who), (user) => work({ user, bySelf }))
         return yield* Effect.catchIf(attempt, isLostRace, () => tryAgain(attempt)).pipe(inTurn(userId))
@@ -106,14 +104,14 @@ export const layer: Layer.Layer<PhoneCommand, never, Access | UserStore> = Layer
       append: (decision, messages = []) =>
         commit({ ...decision, messages }).pipe(
           Effect.map(({ details }) => details),
-          // The only limit is on the notice, and that one keeps nothing else back.
+          // The only limit is on the notice, and that limit holds back nothing else.
           Effect.catchTag("TooManyRequests", Effect.die)
         )
     })
   })
 )
 
-/** Never reaches its limit on notices again. */
+/** The commit without its notice: it cannot reach the limit on notices again. */
 const withoutNotice = (change: Commit): Commit => ({
   ...change,
   messages: change.messages.filter(({ kind }) => kind !== "notice"),
@@ -122,7 +120,7 @@ const withoutNotice = (change: Commit): Commit => ({
 
 const isLostRace = Schema.is(LostRace)
 
-/** Most calls win, and are spared the schedule. */
+/** Most calls win at once, and need no schedule. */
 const tryAgain = <A, E, R>(attempt: Effect.Effect<A, E | LostRace, R>) =>
   Effect.retry(attempt, { while: isLostRace, schedule: patience }).pipe(
     Effect.catchIf(isLostRace, () => Effect.fail(new Unavailable({ cause: "lost too many races" })))

@@ -1,7 +1,8 @@
 /**
- * A guess at a code that a provider checks. It is counted as wrong, the provider is asked, and what came of it is recorded:
- * two commits, with the provider between them, so that no number of callers gets more answers than there are guesses. What is
- * lost on the way is tried again, and told from what was recorded by the attempt's id.
+ * A guess at a code that a provider checks. The guess is counted as wrong, the provider is asked, and the outcome is
+ * recorded: two commits with the provider between them, so that callers never get more answers than there are guesses,
+ * however many of them call at once. A step that fails on the way is tried again; the attempt's id tells whether it was
+ * already recorded.
  */
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as DateTime from "effect/DateTime"
@@ -37,7 +38,7 @@ interface AskedAttempt extends Attempt {
   readonly proves: string
 }
 
-/** That the number is verified. */
+/** The number is verified. */
 export interface Proven {
   readonly details: Details
 }
@@ -58,7 +59,7 @@ export const make = Effect.gen(function*() {
   const provider = yield* VerificationProvider
   const random = yield* SecureRandom.SecureRandom
 
-  /** `begin` gets the attempt before it is committed: nobody may know afterwards whether it was. */
+  /** `begin` gets the attempt before the commit, since afterwards it may be unknown whether the commit was made. */
   const count = Effect.fnUntraced(function*(
     user: UserPhone,
     fingerprint: string | undefined,
@@ -79,7 +80,7 @@ export const make = Effect.gen(function*() {
     return attempt
   })
 
-  /** What came of an attempt, also when it is told again since nobody knows whether the first time was recorded. */
+  /** Records the outcome of an attempt. It may run twice, if it is unknown whether the first time was recorded. */
   const settle = Effect.fnUntraced(function*(user: UserPhone, attempt: AskedAttempt, outcome: CheckOutcome) {
     const now = yield* DateTime.now
     const recorded = isSettled(user.guesses, attempt.attemptId)
@@ -88,14 +89,14 @@ export const make = Effect.gen(function*() {
       return { details: { sequence, changeDate: changeDate!, resourceOwner } }
     }
     if (outcome === "spent" || outcome === "expired") {
-      // The provider has not looked at the guess, and looks at no more of them.
+      // The provider has not checked the guess, and checks no more of them.
       if (!recorded) yield* commands.append(decideUnanswered(user, attempt, outcome, now))
       return yield* deadCode(outcome)
     }
     const right = outcome === "right"
     const decision = decideOutcome(user, attempt, right, now)
     if (Result.isFailure(decision)) {
-      // The code is not pending any more, so the guess proves nothing; a wrong one still was a look.
+      // The code is not pending any more, so the guess proves nothing; but a wrong guess was checked, and still counts.
       if (right && !recorded) yield* commands.append(decideUnanswered(user, attempt, undefined, now))
       return yield* decision.failure
     }
@@ -104,7 +105,7 @@ export const make = Effect.gen(function*() {
     return right ? { details } : yield* wrongGuess(decision.success.after, limits, now)
   })
 
-  /** What was counted for nothing. Where that cannot be recorded, it stays counted. */
+  /** Takes back a guess that was counted for nothing. If that cannot be recorded, the guess stays counted. */
   const takeBack = (userId: UserId, attempt: AskedAttempt) =>
     commands.onUser(userId, "SelfOrWriter", ({ user }) =>
       isSettled(user.guesses, attempt.attemptId)
@@ -114,12 +115,12 @@ export const make = Effect.gen(function*() {
         Effect.ignore
       )
 
-  // A provider says once that a guess is right: neither a caller who has gone by then nor a store that fails for a moment
-  // may make that be lost.
+  // A provider says only once that a guess is right. That must not be lost if the caller has gone by then, or if the
+  // store fails for a moment.
   const ask = (userId: UserId, guess: Redacted.Redacted, attempt: AskedAttempt) =>
     Effect.uninterruptible(Effect.suspend(() => {
       const { number: recipient, provider, verificationId } = attempt
-      // In a fiber of its own, what bounds it in time can still interrupt it.
+      // In a fiber of its own, the provider's timeout can still interrupt it.
       return Effect.interruptible(provider.check({ verificationId, recipient, guess })).pipe(
         Effect.forkDetach,
         Effect.flatMap(Fiber.join),
@@ -132,8 +133,8 @@ export const make = Effect.gen(function*() {
 
   return {
     /**
-     * Runs `look`, which either proves the number itself or counts a guess at the user's pending code by `count`, and in that
-     * case asks the provider about it.
+     * Runs `look`, which either proves the number itself or counts a guess at the user's pending code by `countGuess`;
+     * in the latter case, asks the provider about the guess.
      */
     askAfter: <E extends { readonly _tag: string }, R>(
       userId: UserId,
@@ -145,7 +146,7 @@ export const make = Effect.gen(function*() {
         const countGuess: CountGuess = (user, fingerprint, now) =>
           Effect.uninterruptible(count(user, fingerprint, now, (attempt) => begun = attempt))
         return restore(look(countGuess)).pipe(
-          // Where it was committed all the same, nothing came of it.
+          // If the guess was counted all the same, that was for nothing.
           Effect.onExitIf(isUnknown, () => begun === undefined ? Effect.void : takeBack(userId, begun)),
           Effect.filterOrElse((looked) => "details" in looked, (looked) => ask(userId, guess, looked))
         )
@@ -153,7 +154,7 @@ export const make = Effect.gen(function*() {
   }
 })
 
-/** Tries again for five seconds where the store is unavailable, or too many others wait for the user. */
+/** Tries again for five seconds while the store is unavailable, or too many others wait for the user. */
 const whileUnavailable = <A, E extends { readonly _tag: string }, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
@@ -165,13 +166,13 @@ const whileUnavailable = <A, E extends { readonly _tag: string }, R>(
     })
   })
 
-/** Whether a commit may have been made that nobody was told of. */
+/** Whether a commit may have been made without anybody being told. */
 const isUnknown = (exit: Exit.Exit<unknown, { readonly _tag: string }>): boolean =>
   Exit.hasInterrupts(exit) || Exit.match(exit, {
     onSuccess: () => false,
     onFailure: (cause) => cause.reasons.some((reason) => reason._tag === "Fail" && reason.error._tag === "Unavailable")
   })
 
-/** Whether the number stands verified that the attempt was about. */
+/** Whether the number that the attempt was about is verified now. */
 const isProvenBy = ({ pending, phone, proven }: UserPhone, { proves }: AskedAttempt): boolean =>
   phone?.verified === true && pending === undefined && proven === proves

@@ -1,11 +1,11 @@
 /**
- * Receipt ids: what a provider names when it reports on a message. They hold the message's id and a keyed part of 132 bits,
- * so that nobody else can name one, and nothing of them is stored.
+ * Receipt ids: what a provider names when it reports on a message. Each holds the message's id and a keyed part of 132
+ * bits, so that nobody else can make one. Receipt ids are not stored.
  */
 import * as Effect from "effect/Effect"
 import { CodeVault } from "../CodeVault.ts"
 
-/** Of 6 bits each. */
+/** In characters of 6 bits each. */
 const keyedLength = 22
 
 export const make = Effect.gen(function*() {
@@ -19,7 +19,7 @@ export const make = Effect.gen(function*() {
 
   return {
     of,
-    /** The message of a receipt id, undefined where it was not made here. */
+    /** The message of a receipt id, or undefined if the id was not made here. */
     read: Effect.fnUntraced(function*(receiptId: string) {
       const messageId = receiptId.slice(0, -keyedLength - 1)
       return isSame(receiptId, yield* of(messageId)) ? messageId : undefined

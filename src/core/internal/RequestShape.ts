@@ -20,7 +20,7 @@ export const checkPhone = (request: string, phone: Redacted.Redacted): Effect.Ef
   return isPhoneLength(Redacted.value(phone)) ? Effect.void : invalid(request, "phone", lengthRule)
 }
 
-/** A way that there is not is not taken for the usual one, which may send an SMS. */
+/** An unknown way is refused, rather than taken for the default one, which may send an SMS. */
 export const checkVerification = (
   request: string,
   verification: Verification,

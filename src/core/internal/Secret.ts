@@ -6,8 +6,9 @@ import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 
 /**
- * A value that is `Redacted` once it is decoded, as with `Schema.RedactedFromValue`; but that one makes two of each it decodes
- * and another of each it encodes, and nothing in a request costs the garbage collector as much.
+ * A value that is `Redacted` once it is decoded, as with `Schema.RedactedFromValue`. That schema makes two `Redacted`
+ * for each value that it decodes and another for each that it encodes, and nothing else in a request costs the garbage
+ * collector as much.
  */
 export const secret = <S extends Schema.Top>(value: S, options?: { readonly label: string }) => {
   const isValue = Schema.is(Schema.toType(value))

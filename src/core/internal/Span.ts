@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 
 /**
- * A span as of `Effect.fn`, but one that does not ask where it was called from, which costs more than the span, and that costs
- * next to nothing where spans are off.
+ * A span like that of `Effect.fn`, but without the place of the call, which costs more to find than the span itself. It
+ * costs next to nothing when spans are off.
  */
 export const inSpan = (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) =>

@@ -11,7 +11,7 @@ const maxCallsPerUser = 64
 /** A call's place in its user's queue. */
 interface Place {
   readonly queue: Array<Place>
-  /** Lets the call begin, once it waits. */
+  /** Lets the call begin; set once the call waits. */
   begin: (() => void) | undefined
 }
 
@@ -47,7 +47,7 @@ export const make = Effect.sync(() => {
   const inTurn = (userId: UserId) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Unavailable, R> =>
     Effect.suspend(() => {
       let place: Place | undefined
-      // Entering belongs to what is ended by leaving, so that no interruption comes in between.
+      // Entering is part of the effect whose end makes the call leave, so that no interruption comes in between.
       return Effect.onExit(
         Effect.suspend((): Effect.Effect<A, E | Unavailable, R> => {
           place = enter(userId)
