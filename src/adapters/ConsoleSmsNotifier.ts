@@ -1,5 +1,6 @@
 /**
- * Writes each SMS to the console instead of sending it: for development only, since number and code are then in clear.
+ * Writes each SMS to the console instead of sending it: for development only, since number and code are then in clear
+ * text.
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"

@@ -1,10 +1,10 @@
 /**
- * The code vault over `effect/crypto`: HMAC-SHA-256 for digests and fingerprints, AES-256-GCM for seals, HKDF to part the
- * keys. It runs wherever those services do, Node and browsers alike.
+ * The code vault over `effect/crypto`: HMAC-SHA-256 for digests and fingerprints, AES-256-GCM for seals, HKDF to derive
+ * a key for each purpose. It runs wherever those services do, Node and browsers alike.
  *
- * Code keys rotate without downtime: add the new key second everywhere, put it first everywhere, then remove the old one
- * after the lifetime of a code, or of a notice where that is longer, which is an hour by default: messages that wait are sealed
- * with it too. The fingerprint key is never rotated.
+ * Code keys rotate without downtime: add the new key second everywhere, put it first everywhere, then remove the old
+ * one after the lifetime of a code, or of a notice if that is longer (an hour by default), since waiting messages are
+ * sealed with it too. The fingerprint key is never rotated.
  */
 import * as Config from "effect/Config"
 import * as Aead from "effect/crypto/Aead"
@@ -36,7 +36,7 @@ export interface Keys {
 }
 
 /**
- * A key for digests and seals, with the id by which they remember it.
+ * A key for digests and seals, with the id under which they name it.
  *
  * @category options
  * @since 0.1.0
@@ -59,7 +59,7 @@ export class KeysRefused extends Schema.TaggedError<KeysRefused>()("KeysRefused"
 }
 
 /**
- * The vault over these keys; fails with `KeysRefused` where they are weak or cannot be told apart.
+ * The vault over these keys; fails with `KeysRefused` if they are weak or cannot be told apart.
  *
  * @category constructors
  * @since 0.1.0
@@ -200,7 +200,7 @@ const rules = {
 }
 
 /**
- * Keys as the settings have them, or which of the two is wrong.
+ * Reads keys as they are written in settings, or says which of the two texts is wrong.
  *
  * @category constructors
  * @since 0.1.0
@@ -254,7 +254,7 @@ const utf8 = (text: string): Uint8Array => encoder.encode(text)
 
 const salt = utf8("effect-user-phone")
 
-/** Joins texts so that no two lists of texts give the same bytes: each after its length in four bytes. */
+/** Joins texts so that no two lists of texts give the same bytes: each text follows its length in four bytes. */
 const parts = (...texts: ReadonlyArray<string>): Uint8Array => {
   // A code unit takes three bytes at most.
   const joined = new Uint8Array(texts.reduce((length, text) => length + 4 + 3 * text.length, 0))

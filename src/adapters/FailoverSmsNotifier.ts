@@ -1,9 +1,10 @@
 /**
- * Several providers in order: the next is tried when one fails for now, and one that fails again and again, or refuses the
- * account, is left alone for a while. What is permanent for a message is so at every provider, and ends it.
+ * Several providers in order: when one fails for now, the next is tried, and one that fails again and again, or refuses
+ * the account, is left alone for a while. A permanent failure of a message would be the same at every provider, so it
+ * ends the attempt.
  *
- * When a user asks for a code again, another provider comes first: what did not arrive one way may arrive another. How the
- * providers do is known in this process only.
+ * When a user asks for a code again, another provider comes first: a message that did not arrive one way may arrive
+ * another way. Each process learns by itself how the providers are doing.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -25,7 +26,7 @@ import {
 import { type Attempt, CircuitBreaker } from "./internal/CircuitBreaker.ts"
 
 /**
- * A notifier among several, with a name of its own for log and metrics.
+ * One notifier of several, with its own name for logs and metrics.
  *
  * @category models
  * @since 0.1.0
@@ -44,27 +45,28 @@ export interface Provider {
  */
 export interface FailoverOptions {
   /**
-   * How long one provider may take; 10 seconds by default. All of them together should take less than half of the worker's
-   * lease, 30 seconds by default: what takes longer is given up, and is tried again.
+   * How long one provider may take; 10 seconds by default. All of them together should take less than half of the
+   * worker's lease, which makes 30 seconds by default: an attempt that takes longer is given up, and the message is
+   * tried again.
    */
   readonly timeout?: Duration.Input | undefined
-  /** How many failures in a row keep a provider from being tried; 5 by default. */
+  /** After how many failures in a row a provider is left alone; 5 by default. */
   readonly failures?: number | undefined
-  /** For how long it is not tried then, doubled up to a minute while it goes on failing; 10 seconds by default. */
+  /** For how long it is left alone, doubled up to a minute while it goes on failing; 10 seconds by default. */
   readonly pause?: Duration.Input | undefined
 }
 
 /** By provider and outcome: `sent`, or why not. */
 const handOvers = Metric.counter("sms_hand_overs", { description: "Attempts to hand an SMS to a provider" })
 
-/** How long a provider that asked for a pause, and did not say how long, is not tried. */
+/** How long a provider is left alone that asked for a pause without saying how long. */
 const shortPause = Duration.seconds(1)
 
-/** However long a provider wants to be left alone, it is tried again after this. */
+/** The longest pause that is granted, however long a provider asks to be left alone. */
 const longestWish = Duration.hours(1)
 
 /**
- * One notifier over several: asks the first that is not paused, and the next where it fails.
+ * One notifier over several: asks the first that is not paused, and the next if that fails.
  *
  * @category constructors
  * @since 0.1.0
@@ -78,7 +80,7 @@ export const make = (
   type Guarded = typeof guarded[number]
   const throttled = new Map<string, DateTime.Utc>()
 
-  /** Once a minute at most, since many are throttled at once. */
+  /** Logs this at most once a minute, since many messages are throttled at once. */
   const tellThrottled = Effect.fnUntraced(function*(name: string, now: DateTime.Utc) {
     const last = throttled.get(name)
     if (last !== undefined && DateTime.isLessThan(now, DateTime.add(last, { minutes: 1 }))) return
@@ -86,7 +88,7 @@ export const make = (
     yield* Effect.logWarning(`SMS provider ${name} throttles: messages wait`)
   })
 
-  /** What the end of an attempt says of the provider. */
+  /** Learns about a provider from the end of an attempt. */
   const learn = Effect.fnUntraced(function*(
     { breaker, name }: Guarded,
     attempt: Attempt,
@@ -132,7 +134,7 @@ export const make = (
     }
   })
 
-  // What begins is sure to end, or a probe that was interrupted would be waited for without end.
+  // An attempt that has begun must end: otherwise the others would wait forever for a probe that was interrupted.
   const attempt = (provider: Guarded, sms: Sms) =>
     Effect.uninterruptibleMask((restore) => {
       const begun = provider.breaker.begin()
@@ -152,9 +154,9 @@ export const make = (
     const first = ready.length === 0 ? 0 : sms.resends % ready.length
     const met: Array<SmsNotSent> = []
     for (const provider of [...ready.slice(first), ...ready.slice(0, first)]) {
-      // Those before may have taken so long that the message can no longer help.
+      // Earlier providers may have taken so long that the message can no longer help.
       if (met.length > 0 && !DateTime.isGreaterThan(sms.expiresAt, yield* DateTime.now)) break
-      // Another message may have shown meanwhile that it fails, or be out as its probe.
+      // Meanwhile another message may have shown that this provider fails, or may be under way as its probe.
       if (provider.breaker.closedUntil(yield* DateTime.now) !== undefined) continue
       const result = yield* Effect.result(attempt(provider, sms))
       if (result._tag === "Success") return result.success
@@ -172,7 +174,9 @@ export const make = (
   return { send, receipts: readersOf(providers) }
 }
 
-/** Of two accounts at one vendor, the one reads a report that can: it is signed for one of them. */
+/**
+ * If two accounts are at one vendor, whichever can read a report reads it, since the report is signed for one of them.
+ */
 const readersOf = (providers: ReadonlyArray<Provider>): ReadonlyMap<string, ReadReceipt> => {
   const readers = new Map<string, ReadReceipt>()
   for (const [name, read] of providers.flatMap(({ notifier }) => Array.from(notifier.receipts))) {
@@ -198,12 +202,12 @@ export const layer = (
   options?: FailoverOptions
 ): Layer.Layer<SmsNotifier> => Layer.sync(SmsNotifier, () => make(providers, options))
 
-/** Whether no other provider could do better. */
+/** Whether the failure would be the same at every other provider. */
 const isFinal = ({ reason }: SmsNotSent): boolean => reason._tag === "Permanent" || reason._tag === "OptedOut"
 
 /**
- * What is told when several have failed: what the last one said that failed; and to wait, if all of them asked for that. Who does
- * not reach the destination counts only where nobody is left who may, now or later.
+ * The error when several providers have failed: that of the last one that failed, with a wait if all of them asked for
+ * one. A provider that does not reach the destination counts only if no other is left that may reach it, now or later.
  */
 const lastOf = (all: ReadonlyArray<SmsNotSent>, isOneLeft: boolean): SmsNotSent => {
   const met = all.filter(({ reason }) => reason._tag !== "DestinationRefused")

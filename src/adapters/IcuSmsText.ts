@@ -1,6 +1,6 @@
 /**
- * Texts in many languages, from templates in ICU message syntax (`intl-messageformat`), with a last line that binds a code
- * to a host. An application replaces or adds templates; all of them are checked before the first text is made.
+ * Texts in many languages, from templates in ICU message syntax (`intl-messageformat`), with a last line that binds a
+ * code to a host. An application replaces or adds templates; all of them are checked before the first text is made.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -16,7 +16,8 @@ import * as TextOptions from "./internal/TextOptions.ts"
 export type { IcuSmsTextOptions, LanguageTemplates, Templates, TextFault } from "./internal/TextOptions.ts"
 
 /**
- * Texts cannot be made from these options; every fault is named. It ends the start, and no request can meet it.
+ * Texts cannot be made from these options; every fault is named. The error stops the startup, so no request can meet
+ * it.
  *
  * @category errors
  * @since 0.1.0
@@ -45,7 +46,7 @@ export class TemplatesRefused extends Schema.TaggedError<TemplatesRefused>()("Te
 export const languages: ReadonlyArray<string> = Object.keys(builtIn)
 
 /**
- * Texts in 32 languages, or by templates of your own; fails with `TemplatesRefused` where one cannot be rendered or is
+ * Texts in 32 languages, or from templates of your own; fails with `TemplatesRefused` if one cannot be rendered or is
  * too long.
  *
  * @category constructors
@@ -69,7 +70,10 @@ export const make = Effect.fnUntraced(function*(options: TextOptions.IcuSmsTextO
     return template
   }
 
-  /** Looking up a language takes longer than the text. What is found first is remembered: users may have any language. */
+  /**
+   * Looking up a language takes longer than making the text. Only the first lookups are remembered, since users may
+   * have any language.
+   */
   const found = new Map<string, Template.Template>()
   /** The default language has every message, so there always is one. */
   const templateOf = (message: Template.MessageName, language: string): Template.Template => {
@@ -98,7 +102,7 @@ export const make = Effect.fnUntraced(function*(options: TextOptions.IcuSmsTextO
   })
 })
 
-/** How many lookups are remembered, and up to which length of a language and a message. */
+/** How many lookups are remembered, and the longest key (a language and a message) that is. */
 const mostFound = 1000
 const longestFound = 100
 

@@ -1,5 +1,6 @@
 /**
- * Signed tokens (JWT) by jose: of an OpenID Connect issuer, by its published keys, or signed with a shared secret.
+ * Verifies signed tokens (JWT) with jose: those of an OpenID Connect issuer by its published keys, or those signed with
+ * a shared secret.
  *
  * A token names the actor by `sub`, its organisation by the claim `org`, and its permissions by the claim `grants`, an
  * object from organisation to a list of permissions: `{"acme": ["user.write"]}`.
@@ -18,7 +19,7 @@ import { TokenVerifier } from "../core/TokenVerifier.ts"
 import { OrganizationId, UserId } from "../core/UserId.ts"
 
 /**
- * Which tokens are good, and in which claims they say what this module needs.
+ * Which tokens are accepted, and which of their claims hold what this module needs.
  *
  * @category options
  * @since 0.1.0
@@ -35,9 +36,9 @@ export interface TokenOptions {
 }
 
 /**
- * Tokens signed by an issuer whose public keys are at `jwksUrl`. Keys are cached for ten minutes, so that a short outage of the
- * issuer is none here, and fetched again when a token names one that is not known. A token that was found good is taken for good for a
- * minute, unless it expires before.
+ * Tokens signed by an issuer whose public keys are at `jwksUrl`. Keys are cached for ten minutes, so that a short
+ * outage of the issuer does not matter here, and fetched again when a token names a key that is not known. A token that
+ * was found good is accepted for a minute without another check, unless it expires before.
  *
  * @category layers
  * @since 0.1.0
@@ -49,7 +50,7 @@ export const layerJwks = (options: TokenOptions & { readonly jwksUrl: URL }): La
   })
 
 /**
- * The secret is shorter than what it signs with: anyone could try them all.
+ * The secret is shorter than its signatures, so it could be found by trying all of them.
  *
  * @category errors
  * @since 0.1.0
@@ -81,7 +82,7 @@ export const layerSecret = (
     })
   )
 
-/** Everything public-key: a symmetric algorithm would let the public key sign. */
+/** Public-key algorithms only: with a symmetric one, anybody could sign with the public key. */
 const asymmetric = ["EdDSA", "Ed25519", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"]
 
 const make = (
@@ -129,14 +130,17 @@ const make = (
   }
 }
 
-/** How long a good token is not looked at again, in milliseconds. A key that was withdrawn is missed so much later than its cache. */
+/**
+ * How long a good token is not checked again, in milliseconds. A withdrawn key stays good for that much longer than it
+ * is cached.
+ */
 const memory = 60_000
 
 /** How many tokens a process remembers, and up to which length: a few megabytes of them. */
 const rememberedTokens = 4096
 const rememberedLength = 4096
 
-/** Whether the token is at fault, or the issuer cannot be reached. */
+/** Tells a token that is at fault from an issuer that cannot be reached. */
 const failure = (error: unknown): Unauthenticated | Unavailable =>
   error instanceof errors.JOSEError && error.code !== "ERR_JWKS_TIMEOUT" && error.code !== "ERR_JOSE_GENERIC" &&
     error.code !== "ERR_JWKS_INVALID"

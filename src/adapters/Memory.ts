@@ -1,6 +1,6 @@
 /**
- * Everything in memory, ready to use: all operations over in-memory users, store and outbox, random keys, English texts and an
- * inbox that a worker delivers to. For tests, examples and trying things out.
+ * Everything in memory, ready to use: all operations over in-memory users, store and outbox, random keys, English texts
+ * and an inbox that a worker delivers to. For tests, examples and trying things out.
  */
 import * as Aead from "effect/crypto/Aead"
 import * as Kdf from "effect/crypto/Kdf"
@@ -40,7 +40,7 @@ const layerCrypto = Layer.mergeAll(Mac.layerWebCrypto, Aead.layerWebCrypto, Kdf.
 )
 
 /**
- * Everything that an operation needs, without the operations: to build them over a port of one's own.
+ * Everything that the operations need, without the operations: for building them over a port of your own.
  *
  * @category layers
  * @since 0.1.0

@@ -28,7 +28,7 @@ export const layer: Layer.Layer<Outbox, never, MemoryTables> = Layer.effect(
         : { codeIsPending: false, wrongGuesses: 0 }
     }
 
-    /** The log of a code's user tells what becomes of the code. */
+    /** Records in the user's log what becomes of a code. */
     const logSent = (row: MessageRow, at: DateTime.Utc, verificationId: string | undefined): void => {
       const { codeId, messageId, userId } = row.message
       const user = users.get(userId)
@@ -123,7 +123,7 @@ const deliveryOf = ({ attempts, reason, receipt, state }: MessageRow): Delivery 
   return { state: state === "dead" ? "failed" : state, attempts, reason }
 }
 
-/** Forgets what has expired and is settled, or is on another route, where perhaps nobody takes it. */
+/** Forgets expired messages that are settled, or that are on another route, where perhaps nobody takes them. */
 const forget = (outbox: Map<string, MessageRow>, route: Route, now: DateTime.Utc): void => {
   for (const [messageId, { lease, message, state }] of outbox) {
     const isDone = state !== "queued" || (message.route !== route && lease === undefined)

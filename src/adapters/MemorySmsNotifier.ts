@@ -1,5 +1,5 @@
 /**
- * An inbox instead of a provider: every message is delivered at once and kept for the test or example that looks.
+ * An inbox instead of a provider: every message is delivered at once and kept for a test or example to read.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

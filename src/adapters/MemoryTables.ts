@@ -35,7 +35,7 @@ export interface UserRow {
 export interface MessageRow {
   message: OutboxMessage
   state: "queued" | "sent" | "dead" | "dropped"
-  /** What a provider reported of it. */
+  /** What a provider reported about it. */
   receipt: Receipt | undefined
   reason: string | undefined
   attempts: number
@@ -53,11 +53,13 @@ export class MemoryTables extends Context.Service<MemoryTables, {
   readonly users: Map<UserId, UserRow>
   /** By message id, in the order of arrival. */
   readonly outbox: Map<string, MessageRow>
-  /** Told of every message that comes. */
+  /** Gets a signal for every message that comes. */
   readonly arrivals: PubSub.PubSub<void>
-  /** The times of a counter's latest charges, youngest first; the counters in the order in which they were charged. */
+  /**
+   * The times of each counter's latest charges, latest first; the counters are in the order in which they were charged.
+   */
   readonly counters: Map<string, { readonly times: ReadonlyArray<DateTime.Utc>; readonly keptUntil: DateTime.Utc }>
-  /** In the order in which they were given. */
+  /** By idempotency scope, in the order in which they were given. */
   readonly answers: Map<string, { readonly answer: RecordedAnswer; readonly keptUntil: DateTime.Utc }>
 }>()("effect-user-phone/adapters/MemoryTables") {}
 

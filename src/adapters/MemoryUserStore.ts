@@ -1,5 +1,5 @@
 /**
- * The user store in memory: the reference reading of the port's contract.
+ * The user store in memory: the reference implementation of the port's contract.
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import { type Commit, type CommitResult, type Details, UserStore } from "../core
 import { MemoryTables } from "./MemoryTables.ts"
 
 /**
- * The user store over tables in memory; it counts.
+ * The user store over tables in memory; it counts charges.
  *
  * @category layers
  * @since 0.1.0
@@ -41,7 +41,7 @@ export const layer: Layer.Layer<UserStore, never, MemoryTables> = Layer.effect(
       if (limit !== undefined) return limit
 
       const details: Details = { sequence: last.sequence, changeDate: last.at, resourceOwner: after.resourceOwner }
-      // Not part of the change, and perhaps updated since the user was loaded.
+      // The language is not part of the change, and may have been updated since the user was loaded.
       row.state = { ...after, language: row.state.language }
       row.events.push(...events)
       for (const charge of charges) {
@@ -101,7 +101,7 @@ const without = (times: ReadonlyArray<DateTime.Utc>, at: DateTime.Utc): Readonly
   return index < 0 ? times : times.toSpliced(index, 1)
 }
 
-/** The oldest are first, so that this looks at little more than what it takes away. */
+/** The oldest rows come first, so that this looks at little more than it deletes. */
 const forgetExpired = (rows: Map<string, { readonly keptUntil: DateTime.Utc }>, now: DateTime.Utc): void => {
   for (const [key, { keptUntil }] of rows) {
     if (DateTime.isGreaterThan(keptUntil, now)) break

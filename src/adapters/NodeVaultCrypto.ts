@@ -1,9 +1,9 @@
 /**
- * What a vault and a code generator need of `effect/crypto`, on `node:crypto` and without a thread pool, which for inputs as
- * small as theirs costs more than it saves. Whatever is made over this layer can be read over any other.
+ * What a vault and a code generator need of `effect/crypto`, on `node:crypto` and without a thread pool, which costs
+ * more than it saves for inputs this small. Whatever is made with this layer can be read with any other.
  *
- * Most is won by keys that `node:crypto` knows, which it takes several times faster than their bytes, and by random bytes
- * that are not drawn a few at a time.
+ * Most of the gain comes from key objects, which `node:crypto` takes several times faster than their bytes, and from
+ * random bytes that are drawn many at a time.
  */
 import * as Aead from "effect/crypto/Aead"
 import * as Kdf from "effect/crypto/Kdf"
@@ -19,7 +19,7 @@ import {
   randomFillSync
 } from "node:crypto"
 
-/** Keys as `node:crypto` knows them, for as long as there are the bytes that they were made of. */
+/** Key objects of `node:crypto`, for as long as the bytes exist that they were made from. */
 const keys = new WeakMap<Uint8Array, KeyObject>()
 
 const keyOf = (bytes: Uint8Array): KeyObject => {
@@ -54,7 +54,7 @@ const aes256Gcm: Aead.Implementation = {
       decipher.final()
       return new Uint8Array(plain)
     } catch {
-      // The tag is wrong, so nothing of this may be looked at.
+      // The tag is wrong, so nothing of the plain text may be used.
       return undefined
     } finally {
       plain.fill(0)
@@ -62,7 +62,7 @@ const aes256Gcm: Aead.Implementation = {
   }
 }
 
-/** Random bytes are drawn so many at once, and each is given out once. */
+/** How many random bytes are drawn at once. Each byte is given out once. */
 const poolSize = 4096
 
 const makeDraw = (): (size: number) => Uint8Array => {
@@ -82,7 +82,7 @@ const makeDraw = (): (size: number) => Uint8Array => {
 }
 
 /**
- * To be provided instead of the same services of `NodeCrypto.layer`.
+ * Provide it instead of the same services of `NodeCrypto.layer`.
  *
  * @category layers
  * @since 0.1.0

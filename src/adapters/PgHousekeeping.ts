@@ -1,8 +1,9 @@
 /**
- * Takes away what has nothing left to say in PostgreSQL: counters and answers that have expired, and messages that were
- * settled a month ago; and drops expired messages that no worker took. Any number of processes may do so at once.
+ * Deletes from PostgreSQL what no longer matters: expired counters and answers, and messages that were settled a month
+ * ago. It also drops expired messages that no worker took. Any number of processes may do so at once.
  *
- * Only what is over by the database's clock and by this process's own goes, so that neither alone can lift a limit.
+ * A row is deleted only when it is over both by the database's clock and by this process's own, so that neither clock
+ * alone can lift a limit.
  */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -26,7 +27,7 @@ export const layer: Layer.Layer<never, never, SqlClient.SqlClient> = Layer.effec
   )
 ))
 
-/** How many rows one statement takes, so that it holds its locks for a moment only. */
+/** How many rows one statement deletes at most, so that it holds its locks only for a moment. */
 const batch = 1000
 
 /**
@@ -61,7 +62,7 @@ export const tidy: Effect.Effect<void, Unavailable, SqlClient.SqlClient> = Effec
       takeAway("counters", "counter", "kept_until", "0"),
       takeAway("answers", "scope", "kept_until", "0"),
       dropExpired,
-      // As the index has it.
+      // Worded as in the index, so that the index is used.
       takeAway("outbox", "message_id", "settled_at", "30 days", sql`status <> 'queued'`)
     ]
   ) yield* statement.pipe(orUnavailable, Effect.repeat({ while: (rows) => rows.length === batch }))

@@ -1,6 +1,6 @@
 /**
- * The tables in PostgreSQL and their changes in order, all in a schema of their own, `user_phone`, so that they stand beside
- * a host's tables.
+ * The tables in PostgreSQL and their changes in order, all in a schema of their own, `user_phone`, so that they can
+ * stand beside a host's tables.
  *
  * Running the layer is safe on every start and by several processes at once.
  */
@@ -79,7 +79,9 @@ const tables = Effect.gen(function*() {
   yield* sql`CREATE INDEX answers_kept_until ON user_phone.answers (kept_until)`
 })
 
-/** What proving a number and limits on sending need of a user, and finding the message of a code. */
+/**
+ * What proving a number and the limits on sending need to know of a user, and an index to find the message of a code.
+ */
 const proofAndWait = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   yield* sql`ALTER TABLE user_phone.users ADD COLUMN proven text, ADD COLUMN wait jsonb`
@@ -92,8 +94,8 @@ const proofAndWait = Effect.gen(function*() {
 })
 
 /**
- * What delivery needs of a message: who took it, and what they report of it. Those that were put off have an index of their
- * own, so that however many they are, they stand in nobody's way.
+ * What delivery needs to know of a message: who took it, and what they reported about it. Messages that were put off
+ * have an index of their own, so that they are in nobody's way, however many there are.
  */
 const delivery = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -124,9 +126,10 @@ const routes = Effect.gen(function*() {
 })
 
 /**
- * What keeps the cost of a change as it is while tables grow. An update of a user, and a claim of a message, touch no index if
- * their page has room for the new row. Messages that were settled stay in the indexes of those that wait until the next vacuum, which would come only
- * after a fifth of all messages that are kept. What is queued for a user is found by `outbox_of_code` as well.
+ * Keeps the cost of a change constant while tables grow. An update of a user or a claim of a message touches no index
+ * if the page has room for the new row. Settled messages stay in the indexes of waiting ones until the next vacuum,
+ * which by default would come only after a fifth of all kept messages had changed. The index `outbox_of_code` also
+ * finds what is queued for a user.
  */
 const growth = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -135,7 +138,7 @@ const growth = Effect.gen(function*() {
   yield* sql`DROP INDEX IF EXISTS user_phone.outbox_queued_of_user`
 })
 
-/** In order, and never changed once released. The newest one installs the functions, all of them, in their present form. */
+/** In order, and never changed once released. The newest one installs all functions in their present form. */
 const migrations = {
   "0001_user_phone": tables,
   "0002_proof_and_wait": proofAndWait,
@@ -147,7 +150,7 @@ const migrations = {
   "0008_isolation": PgFunctions.install
 }
 
-/** Functions that another version has replaced would fail call by call. */
+/** Refuses a schema of a newer version: its functions have been replaced, so single calls would fail. */
 const refuseNewer = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const known = Object.keys(migrations).length
@@ -162,7 +165,7 @@ const refuseNewer = Effect.gen(function*() {
 })
 
 /**
- * Brings the schema up to date. Fails where it is of a newer version than this one.
+ * Brings the schema up to date. It fails if the schema is of a newer version than this one.
  *
  * @category constructors
  * @since 0.1.0
@@ -171,7 +174,7 @@ export const run: Effect.Effect<void, SqlError | Migrator.MigrationError, SqlCli
   function*() {
     const sql = yield* SqlClient.SqlClient
     yield* sql.withTransaction(Effect.gen(function*() {
-      // Whoever has waited for the lock has to see what was done under it, whatever the default of the database.
+      // A process that has waited for the lock has to see what was done under it, whatever the database's default.
       yield* sql`SET TRANSACTION ISOLATION LEVEL READ COMMITTED`
       // Several processes may start at once, and CREATE … IF NOT EXISTS is not safe against itself.
       yield* sql`SELECT pg_advisory_xact_lock(hashtextextended('user_phone:migrations', 0))`

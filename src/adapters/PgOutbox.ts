@@ -1,6 +1,6 @@
 /**
- * The outbox in PostgreSQL. Leases are timed by the database's own clock, so that workers need not agree on the time. What
- * comes in is told by NOTIFY, to whoever listens.
+ * The outbox in PostgreSQL. Leases are timed by the database's own clock, so that workers need not agree on the time.
+ * NOTIFY announces new messages to all who listen.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as DateTime from "effect/DateTime"

@@ -1,6 +1,6 @@
 /**
- * The user store in PostgreSQL. What is loaded or committed at the same time goes in one round trip and one transaction: the
- * function of `PgCommitChanges`; one that has to wait for others goes alone.
+ * The user store in PostgreSQL. Loads that come at the same time share one round trip, and so do commits, in one
+ * transaction by the function of `PgCommitChanges`. A commit that has to wait for others goes alone.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -21,8 +21,8 @@ import { bounded, mapped, orEachAlone, orUnavailable, statementTimeout } from ".
 import { eventOf, EventRow, userColumns, userOf, type UserRow } from "./internal/PgRows.ts"
 
 /**
- * The user store in PostgreSQL, over the schema that `PgMigrations` makes. It counts, and commits what comes at the
- * same time together.
+ * The user store in PostgreSQL, over the schema that `PgMigrations` makes. It counts charges, and commits together what
+ * comes at the same time.
  *
  * @category layers
  * @since 0.1.0
@@ -82,7 +82,7 @@ export const layer: Layer.Layer<UserStore, never, SqlClient.SqlClient> = Layer.e
         (context: Context.Context<R>) => Context.omit(sql.transactionService)(context) as typeof context
       )
 
-    // In its caller's fiber, and still not in a transaction that its caller may have open.
+    // This runs in the caller's fiber, but must not run in a transaction that the caller may have open.
     const alone = (commit: Commit) =>
       Effect.flatMap(
         commitAll([commit], { waits: true }),

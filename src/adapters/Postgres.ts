@@ -1,6 +1,6 @@
 /**
- * The store, the users and the outbox in PostgreSQL, on tables that are brought up to date first: what a host provides its
- * client from `@effect/sql-pg` to.
+ * The store, the users and the outbox in PostgreSQL, on tables that are brought up to date first. A host provides its
+ * client from `@effect/sql-pg`.
  */
 import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Layer from "effect/Layer"

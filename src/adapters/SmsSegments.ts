@@ -1,8 +1,9 @@
 /**
- * In how many parts a text travels as SMS, which is what providers charge by.
+ * The number of parts in which a text travels as SMS; providers charge for each part.
  *
- * A part holds 140 octets: 160 characters of the GSM 7-bit default alphabet, or 70 UTF-16 units as soon as one character is
- * not in that alphabet. In a message of several parts, each gives some of its room to a header that joins them.
+ * A part holds 140 octets: 160 characters of the GSM 7-bit default alphabet, or 70 UTF-16 units as soon as one
+ * character is not in that alphabet. In a message of several parts, each gives some of its room to a header that joins
+ * them.
  */
 
 /**
@@ -20,7 +21,8 @@ export interface SmsSize {
 }
 
 /**
- * Counts a text. A character of two units is never torn apart: where only one is left in a part, it moves to the next.
+ * Counts a text. A character of two units is never split: if a part has only one unit left, the character moves to the
+ * next part.
  *
  * @category conversions
  * @since 0.1.0
@@ -47,7 +49,7 @@ export const count = (text: string): SmsSize => {
   return { encoding, units, parts: units <= alone ? 1 : parts }
 }
 
-/** Units in a part, of one that is alone and of one that is joined with others. */
+/** Units in a part that is alone, and in one that is joined with others. */
 const room = {
   "GSM-7": { alone: 160, joined: 153 },
   "UCS-2": { alone: 70, joined: 67 }
@@ -59,5 +61,5 @@ const basic: ReadonlySet<string> = new Set(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 
-/** What takes an escape before it. */
+/** The characters that need an escape before them. */
 const extension: ReadonlySet<string> = new Set("\f^{}\\[~]|€")

@@ -31,7 +31,10 @@ export interface SnsOptions {
   readonly region: string
   /** The sender in countries that show one: at most 11 letters and digits. By default AWS picks a sender. */
   readonly senderId?: string | undefined
-  /** What requests are signed with. By default the SDK looks where it always does: environment, files, the machine's role. */
+  /**
+   * What requests are signed with. By default the SDK looks in its usual places: environment, files, the machine's
+   * role.
+   */
   readonly credentials?: SnsCredentials | undefined
   /** How long one request may take; 10 seconds by default. */
   readonly requestTimeout?: Duration.Input | undefined
@@ -120,8 +123,8 @@ const Region = Schema.String.check(
 )
 
 /**
- * The settings `AWS_REGION`, `SNS_SENDER_ID`, `SNS_REQUEST_TIMEOUT` and `AWS_ENDPOINT_URL_SNS`. Credentials are left to the
- * SDK.
+ * The settings `AWS_REGION`, `SNS_SENDER_ID`, `SNS_REQUEST_TIMEOUT` and `AWS_ENDPOINT_URL_SNS`. Credentials are left to
+ * the SDK.
  *
  * @category config
  * @since 0.1.0
@@ -144,7 +147,7 @@ export const layerConfig = (
 ): Layer.Layer<SmsNotifier, Config.ConfigError> =>
   Layer.effect(SmsNotifier, Effect.flatMap(Config.unwrap<SnsOptions>(options), make))
 
-/** What the names of errors come to. A name that is not here comes to what its HTTP status says. */
+/** The kind of refusal for each name of an error. For a name that is not here, the HTTP status decides. */
 const refusals: Readonly<Record<string, Refusal>> = {
   AccessDenied: "AccountRefused", // the credentials may not publish
   AccessDeniedException: "AccountRefused", // the same by its other name
@@ -170,12 +173,12 @@ const refusals: Readonly<Record<string, Refusal>> = {
   ValidationException: "Permanent" // a parameter is not valid
 }
 
-/** What is kept of the SDK's error: its text, and its copy of the answer, may quote the message. */
+/** What is kept of the SDK's error. Its text, and its copy of the answer, may quote the message and are not kept. */
 interface Failure {
   readonly name: string
-  /** Whether SNS has named it, or the SDK. */
+  /** Whether SNS has named the error, rather than the SDK. */
   readonly bySns: boolean
-  /** Of a connection. */
+  /** The error code of a failed connection. */
   readonly code: unknown
   readonly status: number | undefined
   readonly retryAfter: string | undefined
@@ -198,7 +201,7 @@ const memberOf = (value: unknown, name: string): unknown => Predicate.hasPropert
 const refusalOf = ({ bySns, code, name, retryAfter, status }: Failure, now: DateTime.Utc): SmsNotSent => {
   const known = Object.hasOwn(refusals, name) ? refusals[name] : undefined
   if (known === undefined && status === undefined) {
-    // The SDK calls a connection that was broken off a timeout too.
+    // The SDK also reports a connection that was broken off as a timeout.
     return notSent("Transient", name === "TimeoutError" && code !== "ECONNRESET" ? "timeout" : "connection failed")
   }
   if (known === undefined && status! < 300) return unreadable

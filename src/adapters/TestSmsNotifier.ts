@@ -9,7 +9,8 @@ import { type HandOver, OptedOut, type Receipt, SmsNotifier, SmsNotSent } from "
 import { find, type TestNumber, TestNumbers, type TestOutcome } from "../core/TestNumbers.ts"
 
 /**
- * A notifier in front of another: messages to test numbers end as those say and are not sent, all others go on.
+ * A notifier in front of another: messages to test numbers are not sent but end as their script says; all others are
+ * passed on.
  *
  * @category constructors
  * @since 0.1.0

@@ -41,8 +41,8 @@ export interface TwilioAccount {
   /** The SID of a Messaging Service, which picks the sender; with `from`, only among the service's own. */
   readonly messagingServiceSid?: string | undefined
   /**
-   * Where Twilio shall report to, such as `https://phone.example.com/sms-receipts/twilio`; a slash and the receipt id are
-   * added to its path. Without it, or without the Auth Token, no receipts are read.
+   * Where Twilio is to report to, such as `https://phone.example.com/sms-receipts/twilio`; a slash and the receipt id
+   * are added to its path. Without it, or without the Auth Token, no receipts are read.
    */
   readonly callbackUrl?: URL | undefined
   /** The API's address; `https://api.twilio.com` by default. */
@@ -117,8 +117,8 @@ const senderConfig = all({
 }))
 
 /**
- * The settings `TWILIO_ACCOUNT_SID`, `TWILIO_AUTH_TOKEN`, `TWILIO_API_KEY_SID` and `TWILIO_API_KEY_SECRET`, `TWILIO_FROM`,
- * `TWILIO_MESSAGING_SERVICE_SID`, `TWILIO_CALLBACK_URL` and `TWILIO_BASE_URL`.
+ * The settings `TWILIO_ACCOUNT_SID`, `TWILIO_AUTH_TOKEN`, `TWILIO_API_KEY_SID` and `TWILIO_API_KEY_SECRET`,
+ * `TWILIO_FROM`, `TWILIO_MESSAGING_SERVICE_SID`, `TWILIO_CALLBACK_URL` and `TWILIO_BASE_URL`.
  *
  * @category config
  * @since 0.1.0
@@ -143,7 +143,7 @@ export const layerConfig = (
 ): Layer.Layer<SmsNotifier, Config.ConfigError, Needs> =>
   Layer.effect(SmsNotifier, Effect.flatMap(Config.unwrap<TwilioOptions>(options), make))
 
-/** What Twilio's codes come to. A code that is not here comes to what its HTTP status says. */
+/** The kind of refusal for each of Twilio's codes. For a code that is not here, the HTTP status decides. */
 const refusals: Readonly<Record<number, Refusal>> = {
   10001: "AccountRefused", // the account is not active
   14107: "Throttled", // too many messages at once
@@ -193,7 +193,8 @@ const makeReadReceipt = Effect.fnUntraced(function*(authToken: Redacted.Redacted
   const read: ReadReceipt = Effect.fnUntraced(function*({ body, headers, query, receiptId }) {
     const signature = Result.getOrUndefined(Base64.decode(headers["x-twilio-signature"] ?? ""))
     if (signature === undefined) return undefined
-    // The body of a form is signed with the URL; any other body by its hash, which stands in the signed URL.
+    // The signature covers the URL and the fields of a form. Any other body is covered by its hash, which is in the
+    // signed URL.
     const bodyHash = new URLSearchParams(query).get("bodySHA256")
     const form = new URLSearchParams(body)
     if (bodyHash !== null && bodyHash !== (yield* digest.digestHex(Digest.sha256, utf8(body)))) return undefined
@@ -211,7 +212,7 @@ const makeReadReceipt = Effect.fnUntraced(function*(authToken: Redacted.Redacted
   return read
 }, Effect.orDie)
 
-/** Parameters in the order of their names' characters, name and value without anything between. */
+/** Parameters sorted by name, each name and value joined without anything in between. */
 const joined = (form: URLSearchParams): string =>
   Array.from(form, ([name, value]) => ({ name, value }))
     .toSorted((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)

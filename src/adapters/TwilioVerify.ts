@@ -1,9 +1,10 @@
 /**
- * Codes that Twilio Verify v2 makes, sends by SMS and checks. Within the lifetime of a code, a number that is asked for again
- * gets the same code again, under the same id.
+ * Codes that Twilio Verify v2 makes, sends by SMS and checks. Within the lifetime of a code, a number that is asked for
+ * again gets the same code again, under the same id.
  *
  * Starting: https://www.twilio.com/docs/verify/api/verification; checking:
- * https://www.twilio.com/docs/verify/api/verification-check; refusals: https://www.twilio.com/docs/verify/api/error-codes.
+ * https://www.twilio.com/docs/verify/api/verification-check; refusals:
+ * https://www.twilio.com/docs/verify/api/error-codes.
  */
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
@@ -38,7 +39,9 @@ export interface TwilioVerifyService {
   readonly apiKey?: TwilioApi.TwilioApiKey | undefined
   /** The Verify Service's SID, `VA` and 32 hexadecimal digits. */
   readonly serviceSid: string
-  /** How long the service's codes are good for; 10 minutes by default, which is Twilio's own until its support changes it. */
+  /**
+   * How long the service's codes are good for; 10 minutes by default, as at Twilio unless its support has changed it.
+   */
   readonly lifetime?: Duration.Input | undefined
   /** The API's address; `https://verify.twilio.com` by default. */
   readonly baseUrl?: string | undefined
@@ -55,7 +58,7 @@ export type TwilioVerifyOptions = TwilioVerifyService & TwilioApi.TwilioCredenti
 const requestTimeout = Duration.seconds(10)
 
 /**
- * How long it may take to start a verification, which is two requests at most.
+ * How long the start of a verification may take: it is two requests at most.
  *
  * @category constants
  * @since 0.1.0
@@ -91,7 +94,7 @@ export const make = (
         const form = { To: Redacted.value(recipient), Channel: "sms" }
         const locale = language === undefined ? undefined : localeOf(language)
         const first = yield* post(verifications, { ...form, Locale: locale })
-        // A template may lack the language, which is refused like a service that there is not. Nothing was sent then.
+        // A template may lack the language, which is refused as if the service did not exist. Nothing was sent then.
         const answer = first.status === 404 && locale !== undefined ? yield* post(verifications, form) : first
         if (!isAccepted(answer)) return yield* TwilioApi.refusalOf(answer, refusals)
         const started = decodeStarted(answer.body)
@@ -118,7 +121,7 @@ export const make = (
   })
 
 /**
- * Provides the reference `VerificationProvider`: to the operations and the delivery worker alike.
+ * Sets the reference `VerificationProvider`. The operations and the delivery worker both need it.
  *
  * @category layers
  * @since 0.1.0
@@ -159,7 +162,9 @@ export const layerConfig = (
 ): Layer.Layer<never, Config.ConfigError, HttpClient.HttpClient> =>
   Layer.effect(VerificationProvider, Effect.flatMap(Config.unwrap<TwilioVerifyOptions>(options), make))
 
-/** What Twilio's codes come to when a code is asked for. One that is not here comes to what its HTTP status says. */
+/**
+ * The kind of refusal for each of Twilio's codes when a verification is started. For others, the HTTP status decides.
+ */
 const refusals: Readonly<Record<number, Refusal>> = {
   10001: "AccountRefused", // the account is not active
   20003: "AccountRefused", // wrong credentials, or the account is suspended or without funds
@@ -190,7 +195,7 @@ const refusals: Readonly<Record<number, Refusal>> = {
   575001: "AccountRefused" // a trial account that may not use Verify
 }
 
-/** What the states of a verification say of a guess. */
+/** What the states of a verification say about a guess. */
 const outcomes = {
   approved: "right",
   pending: "wrong",
@@ -201,7 +206,7 @@ const outcomes = {
   max_attempts_reached: "spent"
 } as const satisfies Record<string, CheckOutcome>
 
-/** Codes for a refused check that say something of the guess, whatever their HTTP status. */
+/** Codes for a refused check that say something about the guess, whatever their HTTP status. */
 const refusedChecks: Readonly<Record<number, CheckOutcome>> = {
   20404: "expired", // unknown: it has expired, or was approved before
   60200: "wrong", // no code could look like this
@@ -209,7 +214,7 @@ const refusedChecks: Readonly<Record<number, CheckOutcome>> = {
   60431: "expired" // unknown
 }
 
-/** Nothing else of what Twilio answers is kept: it quotes the number. */
+/** Nothing else of Twilio's answer is kept, since it quotes the number. */
 const decodeStarted = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ sid: TwilioApi.sid("VE") })))
 
 const decodeChecked = Schema.decodeUnknownOption(
@@ -226,10 +231,10 @@ const locales = new Set(
     + "vi zh zh-HK").split(" ")
 )
 
-/** Twilio's name for a language, or undefined where Twilio shall choose by the number's country. */
+/** Twilio's name for a language, or undefined if Twilio is to choose by the number's country. */
 const localeOf = (language: string): string | undefined => {
   const tags = LanguageTag.lookup(language)
-  // Twilio says `tl` for Filipino; its `zh` is written in simplified characters.
+  // Twilio calls Filipino `tl`, and its `zh` is written in simplified characters.
   if (tags.includes("fil")) return "tl"
   return tags.find((tag) => locales.has(tag) && !(tag === "zh" && tags.includes("zh-Hant")))
 }

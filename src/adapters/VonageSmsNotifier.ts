@@ -47,8 +47,8 @@ export interface VonageOptions {
   /** How receipts are signed, as chosen in Vonage's dashboard; `sha256` by default. */
   readonly signatureMethod?: SignatureMethod | undefined
   /**
-   * Where Vonage shall report to, such as `https://phone.example.com/sms-receipts/vonage`; a slash and the receipt id are
-   * added to its path. Without it Vonage reports to the URL in the account's settings.
+   * Where Vonage is to report to, such as `https://phone.example.com/sms-receipts/vonage`; a slash and the receipt id
+   * are added to its path. Without it Vonage reports to the URL in the account's settings.
    */
   readonly callbackUrl?: URL | undefined
   /** The API's address; `https://rest.nexmo.com` by default. */
@@ -112,8 +112,8 @@ export const layer = (options: VonageOptions): Layer.Layer<SmsNotifier, never, N
   Layer.effect(SmsNotifier, make(options))
 
 /**
- * The settings `VONAGE_API_KEY`, `VONAGE_API_SECRET`, `VONAGE_FROM`, `VONAGE_SIGNATURE_SECRET`, `VONAGE_SIGNATURE_METHOD`,
- * `VONAGE_CALLBACK_URL` and `VONAGE_BASE_URL`.
+ * The settings `VONAGE_API_KEY`, `VONAGE_API_SECRET`, `VONAGE_FROM`, `VONAGE_SIGNATURE_SECRET`,
+ * `VONAGE_SIGNATURE_METHOD`, `VONAGE_CALLBACK_URL` and `VONAGE_BASE_URL`.
  *
  * @category config
  * @since 0.1.0
@@ -139,10 +139,10 @@ export const layerConfig = (
 ): Layer.Layer<SmsNotifier, Config.ConfigError, Needs> =>
   Layer.effect(SmsNotifier, Effect.flatMap(Config.unwrap<VonageOptions>(options), make))
 
-/** As much of a receipt id as Vonage keeps with a message: its end, which is the part that cannot be guessed. */
+/** The part of a receipt id that fits what Vonage keeps with a message: its end, which cannot be guessed. */
 const referenceOf = (receiptId: string): string => receiptId.slice(-40)
 
-/** What the `status` of a message comes to; 0 is accepted. One that is not here is refused for good. */
+/** The kind of refusal for each `status` of a message; 0 is accepted. A status that is not here is refused for good. */
 const refusals: Readonly<Record<string, Refusal>> = {
   1: "Throttled", // faster than the account may send
   2: "Permanent", // a parameter is missing
@@ -174,7 +174,7 @@ const decodeAnswer = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Str
   }))
 })))
 
-/** The id of the accepted message; a long one has several parts, and is sent only when each of them is. */
+/** The id of the accepted message. A long message has several parts, and is accepted only if each of them is. */
 const referenceIn = Effect.fnUntraced(function*(answered: Answer) {
   const { body, retryAfter, status } = answered
   const answer = Option.getOrUndefined(decodeAnswer(body))
@@ -215,13 +215,14 @@ const makeIsSigned = Effect.fnUntraced(function*(signatureSecret: Redacted.Redac
 
 /**
  * Reads receipts that are signed and name the message themselves: the signature does not cover the URL, so a receipt of
- * another message could be sent there. A receipt that comes twice says the same twice, so its time is not looked at.
+ * another message could be sent there. A receipt that comes twice says the same twice, so its time is not checked.
  */
 const makeReadReceipt = (isSigned: (parameters: Parameters) => Effect.Effect<boolean>): ReadReceipt =>
   Effect.fnUntraced(function*(callback) {
     const parameters = parametersOf(callback)
     const fields = new Map(parameters)
-    // Of names, unlike of values, separators stay in what is signed: one signature could be read in two ways.
+    // In the signed text, separators in names are kept, unlike those in values, so that one signature could fit two
+    // readings.
     if (parameters.some(([name]) => /[&=]/.test(name))) return undefined
     if (fields.get("client-ref") !== referenceOf(callback.receiptId) || !(yield* isSigned(parameters))) return undefined
     return receiptOf(fields)

@@ -1,7 +1,7 @@
 /**
- * SMS through a webhook of the operator's own, signed by Standard Webhooks (https://www.standardwebhooks.com). The body is
- * that of ZITADEL's HTTP provider, with what else is known of the message beside it, so that a receiver written for either
- * works. A receiver may report what became of a message, signed the same way.
+ * SMS through a webhook of the operator's own, signed by Standard Webhooks (https://www.standardwebhooks.com). The body
+ * is that of ZITADEL's HTTP provider, followed by what else is known of the message, so that a receiver written for
+ * either works. A receiver may report what became of a message, signed the same way.
  */
 import * as Config from "effect/Config"
 import * as Mac from "effect/crypto/Mac"
@@ -31,11 +31,14 @@ import { notSent, ofStatus } from "./internal/Refusal.ts"
 export interface WebhookOptions {
   /** Where messages are posted to; https, unless it is this machine. */
   readonly url: URL
-  /** The bytes of the secrets, at least 24 each. Each signs, so that a receiver may know the old one or the new one. */
+  /**
+   * The bytes of the secrets, at least 24 each. Each of them signs, so that a receiver may know either the old one or
+   * the new one.
+   */
   readonly secrets: readonly [Redacted.Redacted<Uint8Array>, ...Array<Redacted.Redacted<Uint8Array>>]
   /**
-   * Where the receiver may report to, such as `https://phone.example.com/sms-receipts/webhook`; a slash and the receipt id
-   * are added to its path. It is told to the receiver with each message. Without it no receipts are read.
+   * Where the receiver may report to, such as `https://phone.example.com/sms-receipts/webhook`; a slash and the receipt
+   * id are added to its path. The receiver gets the address with each message. Without it, no receipts are read.
    */
   readonly callbackUrl?: URL | undefined
 }
@@ -44,7 +47,7 @@ export interface WebhookOptions {
 type Needs = HttpClient.HttpClient | Mac.Mac
 
 /**
- * The options would give number and code away, or reports that anybody can sign.
+ * The options would give away number and code, or accept reports that anybody can sign.
  *
  * @category errors
  * @since 0.1.0
@@ -91,7 +94,7 @@ export const make = Effect.fnUntraced(function*(options: WebhookOptions) {
 
   const readReceipt: ReadReceipt = Effect.fnUntraced(function*({ body, headers, receiptId }) {
     const timestamp = headers["webhook-timestamp"] ?? ""
-    // Bound to the message, so that a report on one is none on another.
+    // The signature is bound to the message, so that a report on one message is not accepted for another.
     if (headers["webhook-id"] !== receiptId || !/^\d{1,12}$/.test(timestamp)) return undefined
     const now = (yield* DateTime.now).epochMilliseconds / 1000
     if (Math.abs(now - Number(timestamp)) > tolerance) return undefined
@@ -130,7 +133,7 @@ export const make = Effect.fnUntraced(function*(options: WebhookOptions) {
 })
 
 /**
- * With these options; fails with `WebhookRefused` where they would give messages away.
+ * With these options; fails with `WebhookRefused` if they would give messages away.
  *
  * @category layers
  * @since 0.1.0
@@ -163,7 +166,7 @@ const urlConfig = address("SMS_WEBHOOK_URL").pipe(
 )
 
 /**
- * The settings `SMS_WEBHOOK_URL`, `SMS_WEBHOOK_SECRET` (several with commas while they are rotated) and
+ * The settings `SMS_WEBHOOK_URL`, `SMS_WEBHOOK_SECRET` (several, separated by commas, during a rotation) and
  * `SMS_WEBHOOK_CALLBACK_URL`.
  *
  * @category config
@@ -193,7 +196,7 @@ const tolerance = 300
 
 const signedText = (id: string, timestamp: string, body: string): Uint8Array => utf8(`${id}.${timestamp}.${body}`)
 
-/** The part that ZITADEL's HTTP provider has, then what is known beside it. */
+/** First the part that ZITADEL's HTTP provider sends, then what else is known. */
 const payloadOf = (sms: Sms, callbackUrl: URL | undefined) => {
   const { content, expiresAt, language, messageId, recipient, receiptId, resends, text, userId } = sms
   const number = Redacted.value(recipient)
@@ -218,20 +221,20 @@ const payloadOf = (sms: Sms, callbackUrl: URL | undefined) => {
   }
 }
 
-/** Of a code from outside nothing else is kept: it could quote the number, or the code that was sent. */
+/** The only form in which a receiver's code is kept: any other could quote the number, or the code that was sent. */
 const Code = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9._-]{1,64}$/), Schema.isPattern(/^(?!.*\d{6})/))
 
 const decodeAccepted = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({
   id: Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/))
 })))
 
-/** The receiver's id, unless it has the number in it, which is kept nowhere but with its user. */
+/** The receiver's id, unless it contains the number, which is kept nowhere but with its user. */
 const referenceIn = ({ body }: Answer, { recipient }: Sms): string | undefined => {
   const id = Option.getOrUndefined(decodeAccepted(body))?.id
   return id?.includes(Redacted.value(recipient).slice(1)) === true ? undefined : id
 }
 
-/** What a receiver may say of a message that it does not take. */
+/** What a receiver may say about a message that it does not take. */
 const refusals = {
   permanent: "Permanent",
   opted_out: "OptedOut",
@@ -251,7 +254,7 @@ const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Str
   status: Schema.Literals(["delivered", "failed"])
 })))
 
-/** A message that was lost is so with any code. */
+/** A failed message has failed whatever code the report gives. */
 const receiptIn = (body: string): Receipt | undefined => {
   const status = Option.getOrUndefined(decodeReport(body))?.status
   return status === "failed" ? { status, code: codeIn(body) ?? "failed" } : status && { status }

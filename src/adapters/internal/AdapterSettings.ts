@@ -11,8 +11,9 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 
 /**
- * Like `Config.all`, but its error tells everything that is missing or wrong, not only what comes first: a line each. Where nothing is
- * wrong and something is missing, all of it counts as missing, so that `Config.option` and `Config.withDefault` do what they do.
+ * Like `Config.all`, but its error names everything that is missing or wrong, one line each, and not only the first. If
+ * nothing is wrong but something is missing, the whole counts as missing, so that `Config.option` and
+ * `Config.withDefault` work as usual.
  */
 export const all = <const A extends Record<string, Config.Config<unknown>>>(
   configs: A
@@ -34,7 +35,7 @@ type Attempt = Config.Config<Read | { readonly _tag: "Missing" | "Wrong"; readon
 const attempt = (config: Config.Config<unknown>): Attempt =>
   Config.map(config, (value): Effect.Success<Attempt> => ({ _tag: "Read", value })).pipe(
     Config.orElse((error) =>
-      // What is missing can be recovered, what is wrong cannot.
+      // `Config.option` recovers from a missing setting, but not from a wrong one.
       Config.map(Config.option(config), (): Effect.Success<Attempt> => ({ _tag: "Missing", error })).pipe(
         Config.orElse(() => Config.succeed<Effect.Success<Attempt>>({ _tag: "Wrong", error }))
       )
@@ -43,19 +44,19 @@ const attempt = (config: Config.Config<unknown>): Attempt =>
 
 const messageOf = ({ cause }: Config.ConfigError): string => cause.message.replaceAll(/\s*\n\s*at /g, " at ")
 
-/** A setting that is not there, whose error says this of it and of those before it. */
+/** A missing setting whose error has the lines of all that are missing. */
 const missing = (lines: ReadonlyArray<string>): Config.Config<never> => {
   const text = lines.join("\n")
-  // Of a path, such as that of a configuration that is nested, the last part.
+  // The name is the last part of a path, such as that of a nested configuration.
   const [, before = text, name = "the settings"] = /^([^]*) at (?:\["\w+"\])*\["(\w+)"\]$/.exec(text) ?? []
   return absent(name, before)
 }
 
-/** A setting that is missing, and what is said of that. */
+/** A missing setting, with this message. */
 export const absent = (name: string, message: string): Config.Config<never> =>
   Config.schema(Schema.String.annotate({ message }), name) as Config.Config<never>
 
-/** Undefined where the setting is missing; a wrong one fails. */
+/** Undefined if the setting is missing; a wrong one fails. */
 export const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
   Config.map(Config.option(config), Option.getOrUndefined)
 
@@ -82,11 +83,11 @@ export const duration = (name: string): Config.Config<Duration.Duration> =>
     })
   }))
 
-/** Of one setting, without its value. */
+/** The error for one wrong setting, which does not quote its value. */
 export const wrongSetting = (name: string, rule: string): Effect.Effect<never, Config.ConfigError> =>
   wrong(`${name} ${rule}`)
 
-/** Of settings that are wrong only together. */
+/** The error for settings that are wrong only together. */
 export const wrong = (message: string): Effect.Effect<never, Config.ConfigError> =>
   Effect.fail(new Config.ConfigError(sourceError(message)))
 

@@ -1,6 +1,6 @@
 /**
- * Questions that come in one turn of the event loop, or while others are being answered, are asked together: one round trip
- * and one commit for all of them. Who comes while nothing is going on is asked at the end of the turn.
+ * Questions that come in one turn of the event loop, or while others are being answered, are asked together: one round
+ * trip and one commit for all of them. A question that comes while nothing is going on is asked at the end of the turn.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 /** Asks several at once, and answers each in its place. */
 export interface Options<Q, A, E, F> {
   readonly ask: (questions: ReadonlyArray<Q>) => Effect.Effect<ReadonlyArray<Effect.Effect<A, E>>, F>
-  /** Who has waited for longer when a batch ends, in milliseconds, is given up unasked. */
+  /** In milliseconds. A question that has waited for longer when a batch ends is given up without being asked. */
   readonly patience: number
   /** Questions with the same key are never asked at the same time. */
   readonly keyOf?: (question: Q) => string
@@ -19,12 +19,13 @@ export interface Options<Q, A, E, F> {
 /** How many batches are on their way at once. */
 const batchesAtOnce = 2
 
-/** How many questions there are in a batch at most, and of how many it is not worth to leave one out. */
+/** The most questions in a batch, and the number up to which all waiting questions go in one batch. */
 const [mostInBatch, fewInBatch] = [64, 20]
 
 /**
- * How many of those who are there go in the next batch. Were it all of them, they would go together from then on: who was
- * answered at once asks again at once. So a third is on its way, and another, while the last third is at work with its answers.
+ * How many of the present questions go in the next batch. If all of them went together, they would stay together from
+ * then on, since callers who are answered together ask again together. So two thirds are on their way in two batches,
+ * while the callers of the last third work with their answers.
  */
 const sizeOf = (there: number): number => Math.min(mostInBatch, Math.max(fewInBatch, Math.ceil(there / 3)))
 
@@ -32,7 +33,7 @@ interface Question<Q, A, E> {
   readonly question: Q
   readonly since: number
   readonly resume: (answer: Effect.Effect<A, E>) => void
-  /** The one that it is asked in. */
+  /** The batch in which it is asked. */
   batch: Batch | undefined
 }
 
@@ -43,7 +44,7 @@ interface Batch {
   left: number
 }
 
-/** The way to ask, as long as the scope is open. */
+/** A function that asks, as long as the scope is open. */
 export const make = <Q, A, E, F>(
   options: Options<Q, A, E, F>
 ): Effect.Effect<(question: Q) => Effect.Effect<A, E | F | Cause.TimeoutError>, never, Scope.Scope> =>
@@ -57,8 +58,8 @@ const makeAsking = <Q, A, E, F>(
   fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
 ) => {
   type Asked = Question<Q, A, E | F | Cause.TimeoutError>
-  // Lists, since a set or map that lives long and changes all the time holds on to what was taken out of it until the next full
-  // collection: V8 links each table that it has outgrown to the next.
+  // Lists, since a long-lived set or map that changes all the time keeps alive what was taken out of it until the next
+  // full collection: V8 links each table that it has outgrown to the next.
   let waiting: Array<Asked> = []
   let batches: ReadonlyArray<Batch> = []
   let isGathering = false
@@ -72,7 +73,7 @@ const makeAsking = <Q, A, E, F>(
     for (const { resume } of late) resume(Effect.fail(new Cause.TimeoutError()))
   }
 
-  /** Whoever may be asked next, at most so many as go in a batch; the others wait on. */
+  /** Takes the questions that may be asked next, at most as many as go in a batch; the others keep waiting. */
   const take = (): { readonly taken: ReadonlyArray<Asked>; readonly keys: ReadonlySet<string> } => {
     const taken: Array<Asked> = []
     const left: Array<Asked> = []
@@ -96,7 +97,7 @@ const makeAsking = <Q, A, E, F>(
     batches = batches.filter((other) => other !== batch)
     for (const one of taken) {
       one.batch = undefined
-      // Who has no answer by now gets none: the scope was closed.
+      // A question without an answer by now gets none, because the scope was closed.
       one.resume(Effect.interrupt)
     }
     giveUp()
@@ -106,7 +107,8 @@ const makeAsking = <Q, A, E, F>(
   const askWaiting = (): void => {
     if (isGathering || waiting.length === 0 || batches.length === batchesAtOnce) return
     isGathering = true
-    // What was answered together goes on together, and what arrived together is read one after the other.
+    // Callers who were answered together go on together, while requests that arrived together are read one after the
+    // other.
     setImmediate(() => {
       isGathering = false
       askNow()
@@ -143,7 +145,7 @@ const makeAsking = <Q, A, E, F>(
         return Effect.suspend(() => {
           waiting = waiting.filter((other) => other !== one)
           const { batch } = one
-          // Nobody is left to whom it matters.
+          // No caller of the batch is left.
           return batch?.fiber !== undefined && --batch.left === 0 ? Fiber.interrupt(batch.fiber) : Effect.void
         })
       }),

@@ -1,11 +1,11 @@
 /**
- * A circuit breaker: whether a provider may be tried now, by how it went before.
+ * A circuit breaker: whether a provider may be tried now, judging by earlier attempts.
  *
- * It opens after several failures in a row, or at once where the account is refused, and lets one attempt through when its
- * pause is over: a probe, on which it closes, or opens for twice as long. A wish of the provider to wait is kept beside
- * that, since it is no failure. Attempts that were under way when it opened or closed say nothing of how it is now: with
- * many at once, each of them would make the pause longer, or end a probe that is another's. What happens to it is known in
- * this process only.
+ * It opens after several failures in a row, or at once if the account is refused. When its pause is over, it lets one
+ * attempt through as a probe: after that it closes, or opens for twice as long. A pause that the provider asked for is
+ * kept separately, since that is no failure. Attempts that were under way when the breaker opened or closed neither
+ * open nor close it: with many at once, each of them would make the pause longer, or end another attempt's probe. Its
+ * state is known in this process only.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -18,7 +18,7 @@ export interface CircuitBreakerOptions {
   readonly longestPause: Duration.Duration
 }
 
-/** An attempt that has begun, by how often the breaker had opened and closed until then. */
+/** An attempt that has begun: how often the breaker had opened and closed until then. */
 export type Attempt = number
 
 export class CircuitBreaker {
@@ -40,7 +40,7 @@ export class CircuitBreaker {
     return this.openUntil !== undefined
   }
 
-  /** When an attempt may be made, undefined for now. While a probe is out, others wait for what comes of it. */
+  /** When an attempt may be made, undefined for now. While a probe is under way, others wait for its outcome. */
   closedUntil(now: DateTime.Utc): DateTime.Utc | undefined {
     const times = [this.openUntil, this.waitUntil].filter((time) => time !== undefined)
     if (this.isProbing) times.push(DateTime.add(now, { seconds: 1 }))
@@ -48,7 +48,9 @@ export class CircuitBreaker {
     return first === undefined ? undefined : others.reduce(DateTime.max, first)
   }
 
-  /** Begins an attempt, which has to end as one of the following. Only while `closedUntil` is undefined. */
+  /**
+   * Begins an attempt, which has to end with one of the methods below. Call it only while `closedUntil` is undefined.
+   */
   begin(): Attempt {
     this.isProbing = this.isOpen
     return this.turns

@@ -3,7 +3,7 @@
  * https://wicg.github.io/sms-one-time-codes/
  */
 
-/** A text with that line: nothing may follow it. */
+/** The text with that line at its end: nothing may follow the line. */
 export const withHostLine = (text: string, host: string, code: string): string => `${text}\n\n@${host} #${code}`
 
 /** Why a host cannot stand in that line, or undefined when it can. */

@@ -1,10 +1,10 @@
 /**
- * Language tags of BCP 47: whether a text is one, and which languages will do for a reader of another.
+ * Language tags of BCP 47: whether a text is one, and which languages will do for a reader of another language.
  */
 
 /**
- * The tag as it should be written (`zh-hant-tw` as `zh-Hant-TW`), or undefined when it is none. The syntax also has
- * languages of four to eight letters, such as `german`, but there are none; and a tag may have no end.
+ * The tag in its proper spelling (`zh-hant-tw` as `zh-Hant-TW`), or undefined if it is not a tag. The syntax allows
+ * languages of four to eight letters, such as `german`, but none exist; and it sets no limit to the length of a tag.
  */
 export const canonical = (tag: string): string | undefined => {
   if (tag.length > longest || !/^[a-z]{2,3}(-|$)/i.test(tag)) return undefined
@@ -15,12 +15,12 @@ export const canonical = (tag: string): string | undefined => {
   }
 }
 
-/** RFC 5646 §4.4.1 has room for any that is in use in 35 characters. */
+/** By RFC 5646 §4.4.1, any tag in use fits in 35 characters. */
 const longest = 100
 
 /**
- * A tag and its parents, the nearest first; none for what is no tag. Just before the bare language comes the one with its
- * usual script, so that `zh-TW` finds `zh-Hant` before `zh`. `de_CH` is taken for `de-CH`.
+ * A tag and its parents, the nearest first; empty for a text that is not a tag. Just before the bare language comes the
+ * one with its usual script, so that `zh-TW` finds `zh-Hant` before `zh`. `de_CH` is read as `de-CH`.
  */
 export const lookup = (tag: string): ReadonlyArray<string> => {
   const exact = canonical(tag.replaceAll("_", "-"))
@@ -32,5 +32,5 @@ export const lookup = (tag: string): ReadonlyArray<string> => {
   return [...parents, `${language}-${script}`, language, ...(relatives[language] ?? [])]
 }
 
-/** Whose readers read another as well. */
+/** Languages whose readers also read another. */
 const relatives: Readonly<Record<string, ReadonlyArray<string>>> = { no: ["nb"], nn: ["nb"] }

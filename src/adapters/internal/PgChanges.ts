@@ -1,6 +1,6 @@
 /**
- * What commits are to `commit_changes`: a row for each change, and rows for what is written with it, which name the change by
- * its place in the batch, from 1.
+ * Commits in the form that `commit_changes` takes: a row for each change, and rows for what is written with it, which
+ * name the change by its place in the batch, from 1.
  */
 import * as DateTime from "effect/DateTime"
 import * as Redacted from "effect/Redacted"
@@ -22,7 +22,7 @@ const place: Column<PartOf<unknown>> = { type: "integer", of: ({ place }) => pla
 
 const time = (at: DateTime.Utc | undefined) => at?.epochMilliseconds
 
-/** What a user has to be before, and is afterwards. */
+/** What the user has to be before the change, and is after it. */
 const change: Columns<Commit> = {
   user_id: { type: "text", of: ({ before }) => before.userId },
   before_sequence: { type: "bigint", of: ({ before }) => before.sequence },
@@ -44,7 +44,7 @@ const event: Columns<PartOf<UserPhoneEvent>> = {
   type: { type: "text", of: ({ part }) => part.change.type },
   at: { type: "timestamptz", of: ({ part }) => time(part.at) },
   phone: { type: "text", of: ({ part: { change } }) => "number" in change ? Redacted.value(change.number) : null },
-  /** Whether the pending code of the change belongs to the data. */
+  /** Whether the event's data also holds the change's pending code, which is not sent a second time. */
   shows_pending: { type: "boolean", of: showsPending },
   data: { type: "jsonb", of: (row) => eventJson(row.part.change, { pending: !showsPending(row) }) }
 }
@@ -74,7 +74,7 @@ const charge: Columns<PartOf<Charge>> = {
   at: { type: "timestamptz", of: ({ part }) => time(part.at) },
   windows: { type: "jsonb", of: ({ part }) => windowsJson(part.windows) },
   instead: { type: "text", of: ({ part }) => part.instead },
-  /** How many times the counter has to remember. */
+  /** How many charge times the counter has to remember. */
   remembered: { type: "integer", of: ({ part }) => remembered(part) },
   kept_until: { type: "timestamptz", of: ({ part }) => time(DateTime.addDuration(part.at, longest(part))) }
 }

@@ -1,6 +1,6 @@
 /**
- * Rows as PostgreSQL's functions take them: an array for each column. Their values go over the wire in binary, which costs
- * PostgreSQL a fraction of what it takes to parse JSON.
+ * Rows as PostgreSQL's functions take them: an array for each column. Their values go over the wire in binary, which
+ * costs PostgreSQL a fraction of parsing JSON.
  */
 import * as PgTypes from "@effect/sql-pg/PgTypes"
 import * as Effect from "effect/Effect"
@@ -36,8 +36,8 @@ export const parametersOf = <Row>(columns: Columns<Row>, rows: ReadonlyArray<Row
   )
 
 /**
- * Runs a statement with parameters whose values are gone after it. Effect remembers the parameters of each statement in a weak map,
- * and V8 takes some of what is in it for alive until it is old: 0.1 KB of each change, until a full collection.
+ * Runs a statement, and clears the values of its parameters afterwards. Effect remembers the parameters of each
+ * statement in a weak map, and V8 keeps some of its entries alive until a full collection: 0.1 KB for each change.
  */
 export const consuming = <A, E, R>(
   parameters: () => ReadonlyArray<PgTypes.Parameter>,
@@ -51,15 +51,15 @@ export const consuming = <A, E, R>(
     return Effect.ensuring(run(made), Effect.sync(clear))
   })
 
-/** The parameters of a function that takes these rows, each named after its column and what the rows are. */
+/** The parameters of a function that takes these rows, each named after the kind of rows and its column. */
 export const declared = (rows: string, columns: Columns<never>): string =>
   Object.entries(columns).map(([name, { type }]) => `p_${rows}_${name} ${type}[]`).join(", ")
 
-/** The parameters in a statement that calls it. */
+/** The placeholders for the parameters in a statement that calls such a function. */
 export const placeholders = (count: number): string =>
   Array.from({ length: count }, (_, index) => `$${index + 1}`).join(", ")
 
-/** In such a function, the rows as a table of this name, with the number of each row where a name for that is given. */
+/** The rows as a table of this name inside such a function, with each row's number if a name for that is given. */
 export const unnested = (rows: string, columns: Columns<never>, as: string, number?: string): string => {
   const names = Object.keys(columns)
   const table = `unnest(${names.map((name) => `p_${rows}_${name}`).join(", ")})`

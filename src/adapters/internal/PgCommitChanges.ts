@@ -7,9 +7,9 @@ import { columns } from "./PgChanges.ts"
 import { declared, placeholders, unnested } from "./PgColumns.ts"
 
 /**
- * A plan is made once for each connection, and kept while tables grow, so it must not hang on how large the planner takes them
- * for: it reads by index, and joins by looking up one key after the other. A lookup in a subquery with `OFFSET 0` stays one;
- * without it, an index of what was once nearly empty may be read from end to end.
+ * A plan is made once for each connection and kept while tables grow, so it must not depend on how large the planner
+ * thinks they are: it reads by index, and joins by looking up one key after the other. A lookup in a subquery with
+ * `OFFSET 0` stays a lookup; without it, the index of a table that was once nearly empty may be read from end to end.
  */
 export const byIndex = "SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off " +
   "SET plan_cache_mode = force_generic_plan"
@@ -32,20 +32,20 @@ export const commitChanges = `SELECT user_phone.commit_changes(${
 const rowsOf = (rows: keyof typeof columns, as: string, number?: string): string =>
   unnested(rows, columns[rows], as, number)
 
-/** Whether a user is still what a change takes it for. */
+/** Whether a user is still as the change expects it. */
 const stands = `u.sequence = change.before_sequence AND u.resource_owner = change.resource_owner
   AND u.state = change.state AND NOT u.removed`
 
 /**
- * `commit_changes` is `UserStore.commit` of several changes of different users in one round trip. Every check comes before the
- * first write, under locks on users and counters, so that what it refuses has left no trace. It answers null where all of them
- * were committed, else what became of each.
+ * `commit_changes` is `UserStore.commit` of several changes of different users in one round trip. Every check comes
+ * before the first write, under locks on users and counters, so that a refused change leaves no trace. It answers null
+ * if all of them were committed, and otherwise what became of each.
  *
  * With `p_waits` it waits for those locks, which are taken in one order (users, then counters by name), so that nothing
- * deadlocks. Without, it waits for nobody: a change whose user or counter is in other hands, or whose counter an earlier change
- * of the batch charges, is answered `Busy`, and is to be made alone.
+ * deadlocks. Without it, it waits for nobody: a change whose user or counter is locked by others, or whose counter an
+ * earlier change of the batch charges, is answered with `Busy`, and is to be made alone.
  *
- * It is the same few statements for any number of changes, and none for what no change of them has.
+ * It runs the same few statements for any number of changes, and skips those for parts that none of the changes has.
  */
 export const installCommitChanges = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient

@@ -1,6 +1,6 @@
 /**
- * What PostgreSQL's failures are to the core: the store is unavailable. PostgreSQL's own words stay here, since they can
- * quote a row.
+ * Turns PostgreSQL's failures into the core's: the store is unavailable. PostgreSQL's own words stay here, since they
+ * can quote a row.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -20,8 +20,8 @@ export const statementTimeout = 10_000
 type Failure = SqlError | Schema.SchemaError | Cause.NoSuchElementError | Cause.TimeoutError
 
 /**
- * Bounds a statement in time. What PostgreSQL rolled back to keep others apart, under a stricter isolation level or in a
- * deadlock, runs again.
+ * Bounds a statement in time, and runs it again if PostgreSQL rolled it back because of others, under a stricter
+ * isolation level or in a deadlock.
  */
 export const bounded = <A, E extends Failure, R>(
   effect: Effect.Effect<A, E, R>
@@ -31,7 +31,10 @@ export const bounded = <A, E extends Failure, R>(
     Effect.timeout(statementTimeout)
   )
 
-/** Where a batch is refused, one of it may be at fault: then each is done alone. Where the server is not reached, none is. */
+/**
+ * If a batch is refused, one of its members may be at fault, so each is done alone. If the server cannot be reached,
+ * none is.
+ */
 export const orEachAlone =
   <A, B>(all: ReadonlyArray<A>, alone: (one: A) => B) =>
   <E extends { readonly _tag: string }, R>(
@@ -43,7 +46,7 @@ export const orEachAlone =
       () => Effect.succeed(all.map(alone))
     )
 
-/** Maps the failures of what is bounded. A row that does not decode is a bug, not an outage. */
+/** Maps the failures of a bounded statement. A row that does not decode is a bug, not an outage. */
 export const mapped = <A, R>(effect: Effect.Effect<A, Failure, R>): Effect.Effect<A, Unavailable, R> =>
   Effect.catch(effect, (error): Effect.Effect<never, Unavailable> => {
     switch (error._tag) {

@@ -138,7 +138,8 @@ const usersAndClaims = Effect.gen(function*() {
     RETURN QUERY SELECT * FROM user_phone.users WHERE user_id = ANY (p_user_ids) AND NOT removed;
   END $users$`
 
-  // A claim that a crash of the database loses is made again, as one whose worker dies; settling flushes it too.
+  // A claim that is lost in a crash of the database is made again, like one whose worker dies. Settling flushes it as
+  // well.
   yield* sql`CREATE OR REPLACE FUNCTION user_phone.claim_due(p_route text, p_now timestamptz, p_limit integer, p_lease_ms double precision)
   RETURNS TABLE (message_id uuid, user_id text, kind text, route text, code_id uuid, key_id text, sealed bytea,
     created_at timestamptz, expires_at timestamptz, resends integer, lease_token uuid, attempts integer,

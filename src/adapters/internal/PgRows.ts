@@ -1,5 +1,5 @@
 /**
- * How a user and its events are written in rows. A number is in clear only in the columns `users.phone` and
+ * How a user and its events are written in rows. A number is in clear text only in the columns `users.phone` and
  * `events.phone`.
  */
 import * as DateTime from "effect/DateTime"
@@ -16,7 +16,10 @@ import { Guesses, PhoneChange, SendWait, type UserPhone, type UserPhoneEvent } f
 export const userColumns =
   "user_id, resource_owner, kind, state, language, sequence, change_date, phone, phone_verified, pending, proven, guesses, wait"
 
-/** A row of `user_phone.users`, as the client reads it: what the types and checks of its columns vouch for is so. */
+/**
+ * A row of `user_phone.users`, as the client reads it. It is trusted to be what the types and checks of its columns
+ * ensure.
+ */
 export interface UserRow {
   readonly user_id: UserId
   readonly resource_owner: OrganizationId
@@ -75,7 +78,7 @@ export const pendingJson = Schema.encodeSync(Schema.toCodecJson(PendingCode))
 export const guessesJson = Schema.encodeSync(Schema.toCodecJson(Guesses))
 export const waitJson = Schema.encodeSync(Schema.toCodecJson(SendWait))
 
-/** The windows of a charge, with how long they are in milliseconds. */
+/** The windows of a charge, with their lengths in milliseconds. */
 export const windowsJson = (windows: ReadonlyArray<Window>) =>
   windows.map(({ max, within }) => ({ max, within: Duration.toMillis(within) }))
 
@@ -90,7 +93,10 @@ export const eventOf = Effect.fnUntraced(function*(row: typeof EventRow.Type) {
   return event
 })
 
-/** What is written of an event beside its type and number; of a code that was added not the pending code, where that is not wanted. */
+/**
+ * What is written of an event besides its type and number. For an added code, the pending code is left out unless
+ * `pending` asks for it.
+ */
 export const eventJson = (change: PhoneChange, { pending }: { readonly pending: boolean }): object => {
   if (change.type === "user.human.phone.code.added" && !pending) {
     return change.wait === undefined ? {} : { wait: waitJson(change.wait) }

@@ -1,5 +1,5 @@
 /**
- * What messages that were handed over are to `settle_sent`: a row for each.
+ * Messages that were handed over, in the form that `settle_sent` takes: a row for each.
  */
 import type { ClaimedMessage, Settlement } from "../../core/Outbox.ts"
 import { type Columns, parametersOf, placeholders } from "./PgColumns.ts"

@@ -1,7 +1,7 @@
 /**
  * One request to a provider over Effect's HTTP client: sent once, never redirected, never traced by the client, since
- * credentials, number and text are in it. Of the answer a part is read that no provider needs more than. Interruption
- * closes the connection.
+ * it holds credentials, number and text. Only the first part of the answer is read, which is more than any provider
+ * needs. Interruption closes the connection.
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -18,7 +18,7 @@ import { notSent } from "./Refusal.ts"
 /** What came back, whatever its status. */
 export interface Answer {
   readonly status: number
-  /** As much of it as is read of any. */
+  /** At most the first 64 KiB of it. */
   readonly body: string
   /** From `Retry-After`, in seconds or as a date; undefined when it is missing or unreadable. */
   readonly retryAfter: Duration.Duration | undefined
@@ -27,7 +27,7 @@ export interface Answer {
 /** Whether the provider has taken it. */
 export const isAccepted = ({ status }: Answer): boolean => status >= 200 && status <= 299
 
-/** What an answer comes to that says what it should, in a way that cannot be read. */
+/** The error for a successful answer that cannot be read. */
 export const unreadable: SmsNotSent = notSent("Transient", "unreadable answer")
 
 /** An API's address, to which a path is added. */
@@ -60,13 +60,19 @@ export const makePost = Effect.gen(function*() {
     )
 })
 
-/** How much of an answer's body is read: no provider says what counts in more, and one that never ends fills no memory. */
+/**
+ * How many bytes of an answer's body are read: what counts never takes more, and a body that never ends fills no
+ * memory.
+ */
 const longestBody = 64 * 1024
 
 /** The body as text, up to where it is cut off. */
 const textOf = (response: HttpClientResponse.HttpClientResponse) => isShort(response) ? response.text : cutOff(response)
 
-/** Whether it says that it is no longer than what is read: then no more can come, and it is read at a third of the cost. */
+/**
+ * Whether the answer declares a body that is read to its end: then no more can come, and reading it costs a third as
+ * much.
+ */
 const isShort = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>
   headers["content-encoding"] === undefined && Number(headers["content-length"] ?? Infinity) <= longestBody
 
@@ -81,7 +87,7 @@ const cutOff = (response: HttpClientResponse.HttpClientResponse) =>
         room -= chunk.length
         return room > 0
       })).pipe(
-        // Some clients have no stream where there is no body.
+        // Some clients have no stream if there is no body.
         Effect.catchIf(({ reason }) => reason._tag === "EmptyBodyError", () => Effect.void),
         Effect.map(() => text + decoder.decode())
       )
@@ -101,7 +107,7 @@ export const makePostForm = Effect.map(makePost, (post) =>
 export const retryAfterOf = (header: string, now: DateTime.Utc): Duration.Duration | undefined => {
   const text = header.trim()
   if (/^\d{1,9}$/.test(text)) return Duration.seconds(Number(text))
-  // Without a letter it is no date of HTTP, though many numbers can be read as one.
+  // A text that does not begin with letters is no HTTP date, though many numbers could be parsed as one.
   const at = /^[A-Za-z]{3}/.test(text) ? DateTime.make(text) : Option.none()
   return Option.getOrUndefined(
     Option.map(at, (at) => Duration.millis(Math.max(0, at.epochMilliseconds - now.epochMilliseconds)))

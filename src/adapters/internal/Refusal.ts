@@ -1,8 +1,8 @@
 /**
- * What a provider's refusal of a message comes to.
+ * Turns a provider's refusal of a message into an error of the core.
  *
- * Codes are taken only in the form that the vendor documents: whatever else stands in an answer may quote the number or
- * the text, and stays out.
+ * Codes are taken only in the form that the vendor documents: anything else in an answer may quote the number or the
+ * text, and is left out.
  */
 import type * as Duration from "effect/Duration"
 import {
@@ -37,10 +37,10 @@ export const notSent = (refusal: Refusal, code: string, retryAfter?: Duration.Du
   }
 }
 
-/** What an HTTP status says where the vendor's own code says nothing. */
+/** What an HTTP status says if the vendor's own code says nothing. */
 export const ofStatus = (status: number): Refusal => {
   if (status === 429) return "Throttled"
-  // They say nothing of the message: no credentials, no funds, not allowed, nothing there, not by this method.
+  // These say nothing about the message: no credentials, no funds, not allowed, nothing there, not by this method.
   if ([401, 402, 403, 404, 405, 410].includes(status)) return "AccountRefused"
   // 408: the request took too long; 425: too early. A redirect is not followed, since it would take credentials along.
   if (status === 408 || status === 425 || status < 400 || status >= 500) return "Transient"

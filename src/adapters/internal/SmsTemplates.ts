@@ -1,10 +1,10 @@
 /**
- * The texts that ship, by language, in ICU message syntax. Each fits one SMS with a code of eight characters, 1440 minutes
- * and a line for a host of twenty.
+ * The texts that ship, by language, in ICU message syntax. Each fits one SMS with a code of eight characters, 1440
+ * minutes and a line for a host of twenty.
  *
- * That leaves 37 characters for a code in a language whose letters are not in the alphabet of SMS (`SmsSegments.ts`). Some
- * languages are worded within that alphabet, where this is correct and natural: it leaves them 127. Arabic and Hebrew end
- * a line after the code, so that no words before or after can move it.
+ * That leaves 37 characters for a code in a language whose letters are not in the alphabet of SMS (`SmsSegments.ts`).
+ * Some languages are worded within that alphabet, where this is correct and natural: that leaves them 127. Arabic and
+ * Hebrew end a line after the code, so that no words before or after it can move it.
  */
 import type { MessageName } from "./Template.ts"
 

@@ -1,6 +1,6 @@
 /**
- * One template in ICU message syntax, parsed once, and the rules that it keeps: that it parses, that it uses no argument
- * but its own, and that a code is in it whatever the minutes are.
+ * One template in ICU message syntax, parsed once, and the rules for it: it parses, it uses only the arguments of its
+ * message, and it contains the code whatever the minutes are.
  */
 import * as Result from "effect/Result"
 import { type Formatters, IntlMessageFormat } from "intl-messageformat"
@@ -25,7 +25,7 @@ export interface CodeValues {
   readonly minutes: number
 }
 
-/** The text of a code, which ends in the line of its host if it has one. */
+/** The text of a code, which ends with the host's line if there is a host. */
 export const codeText = (template: Template, values: CodeValues, host: string | undefined): string => {
   const text = template.format(values)
   return host === undefined ? text : withHostLine(text, host, values.code)
@@ -51,11 +51,11 @@ export const parse = (language: string, source: string): Result.Result<Template,
     })
   })
 
-/** Minutes are digits that every phone shows and nothing groups: `1440`, also where `#` stands for them. */
+/** Minutes are written in digits that every phone shows, without grouping: `1440`, also where `#` stands for them. */
 const plainDigits = new Intl.NumberFormat("en", { useGrouping: false })
 
 const formattersOf = (language: string): Formatters => {
-  // The second for a language that has no rules here: without it, the machine's own language would count.
+  // English is for a language that has no rules here: otherwise the machine's own language would apply.
   const plurals = new Intl.PluralRules([language, "en"])
   return {
     getNumberFormat: () => plainDigits,
@@ -103,7 +103,7 @@ export const argumentFaults = (message: MessageName, { elements }: Template): Re
 interface Use {
   readonly name: string
   readonly kind: "plain" | "plural" | "other"
-  /** In a branch of another argument, which may not be the one that is taken. */
+  /** Whether it is in a branch of another argument, which may not be taken. */
   readonly branch: boolean
 }
 
@@ -122,8 +122,8 @@ const branchesOf = (element: Elements[number]): ReadonlyArray<Elements> =>
   "options" in element ? Object.values(element.options).map(({ value }) => value) : []
 
 /**
- * Minutes from 1 to a day that between them take every branch of a template, at its longest: plural rules look at small
- * numbers, at the last two digits, and at a number that is named.
+ * Minutes from 1 to a day that together take every branch of a template, at its longest: plural rules look at small
+ * numbers, at the last two digits, and at explicitly named numbers.
  */
 export const telling = ({ elements }: Template): ReadonlyArray<number> => [
   ...Array.from({ length: 10 }, (_, index) => index + 1),

@@ -1,6 +1,6 @@
 /**
- * What texts are made from, once everything about it is found to be right: the templates that ship with those of the
- * application over them, and the host.
+ * What texts are made from, once all of it has been checked: the built-in templates, overridden by those of the
+ * application, and the host.
  */
 import * as Result from "effect/Result"
 import * as SmsSegments from "../SmsSegments.ts"
@@ -55,7 +55,7 @@ export interface IcuSmsTextOptions {
 export interface TextFault extends Template.Fault {
   /** The option, such as `host` or `templates.de.code`. */
   readonly setting: string
-  /** As it was given. */
+  /** The language tag as it was given. */
   readonly language?: string
   readonly message?: string
 }
@@ -66,7 +66,7 @@ export interface Checked {
   readonly sources: ReadonlyMap<string, LanguageTemplates>
   readonly defaultLanguage: string
   readonly host: string | undefined
-  /** Built-in languages in which a code may take more parts than the application's own templates may. */
+  /** Built-in languages in which a code may take more parts than are allowed for the application's own templates. */
   readonly tooLong: ReadonlyArray<string>
 }
 
@@ -74,7 +74,7 @@ export const check = (
   { defaultLanguage = "en", host, maxParts = 1, templates = {} }: IcuSmsTextOptions
 ): Checked => {
   const settings = settingFaults(host, maxParts)
-  // What is refused anyway is not measured by.
+  // An option that is refused anyway is not used to measure texts.
   const limits: Limits = {
     host: settings.some(({ setting }) => setting === "host") ? undefined : host,
     maxParts: settings.some(({ setting }) => setting === "maxParts") ? Infinity : maxParts
@@ -114,7 +114,7 @@ const settingFaults = (host: string | undefined, maxParts: number): ReadonlyArra
   return faults
 }
 
-/** The built-in templates with those of the application over them, and what is wrong with the latter. */
+/** The built-in templates, overridden by those of the application, and what is wrong with the latter. */
 const withOwn = (templates: Templates, limits: Limits) => {
   const sources = new Map<string, LanguageTemplates>(Object.entries(builtIn))
   const faults: Array<TextFault> = []

@@ -38,7 +38,7 @@ export const post = (
   return HttpClientRequest.basicAuth(HttpClientRequest.post(url), user, password)
 }
 
-/** A SID: two letters that say of what, and 32 hexadecimal digits. */
+/** A SID: two letters for the kind of thing that it names, and 32 hexadecimal digits. */
 export const sid = (letters: string) =>
   Schema.String.check(
     Schema.isPattern(new RegExp(`^${letters}[0-9a-fA-F]{32}$`), { expected: `${letters} and 32 hexadecimal digits` })
@@ -64,13 +64,13 @@ const decodeRefused = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Struct({ code: Schema.Int.check(Schema.isGreaterThan(0)) }))
 )
 
-/** Twilio's code for a refusal, if there is one among those given or in the usual form of five digits at most. */
+/** Twilio's code for a refusal, if it is one of `known` or has the usual form of at most five digits. */
 export const codeOf = ({ body }: Answer, known: Readonly<Record<number, unknown>>): number | undefined => {
   const code = Option.getOrUndefined(decodeRefused(body))?.code
   return code === undefined || (code > 99_999 && !Object.hasOwn(known, code)) ? undefined : code
 }
 
-/** What a refusal comes to: what the table says of its code, or else what its HTTP status says. */
+/** The error for a refusal: by the table's entry for its code, or else by its HTTP status. */
 export const refusalOf = (answer: Answer, refusals: Readonly<Record<number, Refusal>>): SmsNotSent => {
   const { retryAfter, status } = answer
   const code = codeOf(answer, refusals)
