@@ -1,5 +1,5 @@
 /**
- * Bearer authentication as the contract knows it: that a token is needed, and that it makes an `Actor`.
+ * Bearer authentication as the contract knows it: a token is needed, and it becomes an `Actor`.
  */
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"

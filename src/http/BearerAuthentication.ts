@@ -1,5 +1,5 @@
 /**
- * Bearer authentication over `TokenVerifier`. It runs before the body is looked at, so that a stranger learns nothing but
+ * Bearer authentication over `TokenVerifier`. It runs before the body is read, so that a stranger learns nothing except
  * that a token is needed.
  */
 import * as Effect from "effect/Effect"
@@ -38,7 +38,7 @@ export const layer: Layer.Layer<Authentication, never, TokenVerifier> = Layer.ef
 )
 
 /**
- * Who calls, by the value of an `Authorization` header.
+ * Tells who is calling, from the value of an `Authorization` header.
  *
  * @category constructors
  * @since 0.1.0

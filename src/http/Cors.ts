@@ -1,10 +1,10 @@
 /**
- * Lets scripts of other origins call: of those that are named, and of no others. Without this layer no browser lets a script
- * of another origin read an answer.
+ * Lets scripts of other origins call, from the named origins only. Without this layer, no browser lets a script of
+ * another origin read an answer.
  *
- * It speaks for every route of the router, JSON, Connect and gRPC-Web alike, and for what no route answers. Preflights are
- * answered before anybody asks for a token, since they never carry one. A caller's token comes in a header that a script has
- * to set by itself, so cookies and other credentials that a browser adds are not asked for.
+ * It covers every route of the router (JSON, Connect and gRPC-Web alike) and unknown paths. Preflights are answered
+ * before a token is asked for, since they never carry one. A script has to set the header with the caller's token
+ * itself, so the layer does not allow cookies and other credentials that a browser adds.
  */
 import * as Effect from "effect/Effect"
 import * as HttpEffect from "effect/http/HttpEffect"
@@ -21,14 +21,14 @@ import * as Schema from "effect/Schema"
  */
 export interface CorsOptions {
   /**
-   * As browsers write them: `https://app.example`, with the port where it is not the scheme's own, and nothing after it.
-   * There is no `*` and no pattern. With none of them the layer does nothing.
+   * The origins as browsers write them: `https://app.example`, with the port if it is not the scheme's default, and
+   * nothing after it. `*` and patterns are refused. With an empty list, the layer does nothing.
    */
   readonly origins: ReadonlyArray<string>
 }
 
 /**
- * An origin that no browser sends, so that nobody would be let in by it, or that is a pattern. It ends the start.
+ * An origin is a pattern, or one that no browser sends, so that it would let nobody in. The error stops the startup.
  *
  * @category errors
  * @since 0.1.0
@@ -43,7 +43,7 @@ export class OriginRefused extends Schema.TaggedError<OriginRefused>()("OriginRe
 }
 
 /**
- * What the operations answer to, in any protocol.
+ * The methods that the operations answer to, in any protocol.
  *
  * @category constants
  * @since 0.1.0
@@ -51,8 +51,8 @@ export class OriginRefused extends Schema.TaggedError<OriginRefused>()("OriginRe
 export const allowedMethods: ReadonlyArray<string> = ["GET", "POST", "DELETE"]
 
 /**
- * What clients in browsers send: everybody, those of ZITADEL, whose organisation is of no account here, of Connect and of gRPC-Web, and
- * Effect's, which propagates its traces.
+ * The headers that clients in browsers send: those of any client, of ZITADEL's (whose organisation header has no effect
+ * here), of Connect's and gRPC-Web's, and of Effect's, which propagates its traces.
  *
  * @category constants
  * @since 0.1.0
@@ -74,7 +74,7 @@ export const allowedHeaders: ReadonlyArray<string> = [
 ]
 
 /**
- * What a script may read of an answer, beside what browsers always show.
+ * The headers of an answer that a script may read, besides those that browsers always show.
  *
  * @category constants
  * @since 0.1.0
@@ -88,7 +88,7 @@ export const exposedHeaders: ReadonlyArray<string> = [
   "grpc-status-details-bin"
 ]
 
-/** Seconds that a browser may remember a preflight; Chromium remembers none for longer. */
+/** For how many seconds a browser may remember a preflight; Chromium remembers none for longer. */
 const maxAge = 7200
 
 /**
@@ -100,7 +100,7 @@ const maxAge = 7200
 export const layer = ({ origins }: CorsOptions): Layer.Layer<never, OriginRefused, HttpRouter.HttpRouter> =>
   HttpRouter.use(Effect.fnUntraced(function*(router) {
     for (const origin of origins) yield* check(origin)
-    // An empty list is all origins to Effect.
+    // To Effect, an empty list means all origins.
     if (origins.length > 0) yield* router.addGlobalMiddleware(admitting(new Set(origins)))
   }))
 
@@ -115,12 +115,15 @@ export const check = (origin: string): Effect.Effect<void, OriginRefused> => {
   if (origin.includes("*")) return refuse("is a pattern: name each origin")
   const url = URL.canParse(origin) ? new URL(origin) : undefined
   if (url === undefined || url.host === "") return refuse("must be a scheme, :// and a host, like https://app.example")
-  // Schemes other than those of the web, such as of an app's own pages, have no `origin` of their own.
+  // `URL` gives no `origin` for schemes other than those of the web, such as that of an app's own pages.
   const written = `${url.protocol}//${url.host.toLowerCase()}`
   return origin === written ? Effect.void : refuse(`must be written as browsers do: ${written}`)
 }
 
-/** Effect's own answers every OPTIONS as a preflight, and tells its lists to all: here only to who may come in. */
+/**
+ * Effect's middleware answers every OPTIONS as a preflight, and shows its lists to everybody. Here it runs only for the
+ * named origins, and only for real preflights.
+ */
 const admitting = (origins: ReadonlySet<string>) => {
   const admit = HttpMiddleware.cors({
     allowedOrigins: [...origins],
@@ -138,7 +141,7 @@ const admitting = (origins: ReadonlySet<string>) => {
     })
 }
 
-/** A cache must not give to one origin what was answered to another. */
+/** A cache must not give one origin the answer that was meant for another. */
 const varying = (response: HttpServerResponse.HttpServerResponse) => {
   const others = response.headers["vary"]
   return HttpServerResponse.setHeader(response, "vary", others === undefined ? "Origin" : `${others}, Origin`)

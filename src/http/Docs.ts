@@ -1,7 +1,7 @@
 /**
- * The page at `/docs` that describes the endpoints and calls them. Its script has 3 MB, and takes several times that of memory,
- * so it is loaded when somebody asks for it first, and all who ask get the same bytes: a text would be encoded for each of
- * them, and kept for as long as they take to read it.
+ * The page at `/docs` that describes the endpoints and calls them. Its script has 3 MB and takes several times that in
+ * memory, so it is loaded at the first request, and all requests get the same bytes: a text would be encoded for each
+ * of them, and kept for as long as the client takes to read it.
  */
 import * as Effect from "effect/Effect"
 import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
@@ -21,7 +21,7 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
     Effect.flatten,
     Effect.map(asBytes),
     Scope.provide(scope),
-    // Who asks first and goes away leaves it to those who ask next.
+    // If the first client goes away, the page is still made for those who ask next.
     Effect.uninterruptible,
     Effect.cached
   )

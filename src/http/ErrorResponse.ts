@@ -25,7 +25,7 @@ export const errorResponse = (error: Status.CallerError | Refused) =>
   Effect.map(statusOf(error), (status) => statusResponse(status))
 
 /**
- * What an error is on the wire, now. Why the service is unavailable stays here, in the log.
+ * What an error is on the wire, as of now. The reason why the service is unavailable goes to the log only.
  *
  * @category constructors
  * @since 0.1.0
@@ -37,7 +37,7 @@ export const statusOf = Effect.fnUntraced(function*(error: Status.CallerError | 
 })
 
 /**
- * An answer by HTTP whose body is JSON.
+ * An HTTP answer whose body is JSON.
  *
  * @category models
  * @since 0.1.0
@@ -49,7 +49,7 @@ export interface JsonAnswer {
 }
 
 /**
- * A status as an answer.
+ * A status as a JSON answer.
  *
  * @category conversions
  * @since 0.1.0

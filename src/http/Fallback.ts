@@ -1,5 +1,5 @@
 /**
- * What no endpoint answers: unknown routes, wrong methods and bugs, all in the one error shape.
+ * Answers what no endpoint does: unknown routes, wrong methods and bugs, all in the one error shape.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -14,8 +14,8 @@ import * as Status from "./Status.ts"
 import { Trailers } from "./Trailers.ts"
 
 /**
- * Catches what falls through the routes of an API, and paths that nobody knows. `paths` are further routes and their methods. What a
- * host's own routes fail with is the host's to answer.
+ * Catches what falls through the routes of an API, and unknown paths. `paths` are further routes and their methods. The
+ * failures of a host's own routes are left to the host.
  *
  * @category layers
  * @since 0.1.0
@@ -43,8 +43,8 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
 type MethodsAt = (path: string) => ReadonlyArray<string>
 
 /**
- * The router takes a semicolon for the start of the query; for these paths it is a character like any other, and what comes
- * after it no way around a rule that a proxy has for what is in front of it.
+ * The router takes a semicolon for the start of the query. For these paths it is a character like any other, so that
+ * nobody gets around a proxy's rule for a path by adding a semicolon to it.
  */
 const escapingSemicolons = <A, E, R>(effect: Effect.Effect<A, E, R>, methodsAt: MethodsAt) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
@@ -61,7 +61,7 @@ const escapingSemicolons = <A, E, R>(effect: Effect.Effect<A, E, R>, methodsAt: 
 
 const pathOf = (request: HttpServerRequest.HttpServerRequest): string => /^[^?#]*/.exec(request.url)![0]
 
-/** As the router reads it, which takes a letter for the same when it is encoded. */
+/** The path as the router reads it: to the router, an encoded letter is the same as a plain one. */
 const decoded = (path: string): string => {
   try {
     return decodeURI(path)
@@ -71,7 +71,7 @@ const decoded = (path: string): string => {
 }
 
 /**
- * For routes that no API describes: answers a path with a semicolon as unknown, since it is not theirs.
+ * For routes that no API describes: answers a path with a semicolon as unknown, since that is another path.
  *
  * @category combinators
  * @since 0.1.0
@@ -89,12 +89,15 @@ const answerUnknown = (request: HttpServerRequest.HttpServerRequest, methods: Re
       ? Effect.succeed(statusResponse(Status.unknownRoute))
       : unknownMethod(request, rpc.toLowerCase())
   }
-  // The path is right by its shape, so the router could not decode it.
+  // The path has the right shape, so it was the router that could not decode it.
   if (methods.includes(request.method)) return Effect.succeed(statusResponse(Status.malformedPath))
   return Effect.succeed(statusResponse(Status.wrongMethod, { allow: methods.join(", ") }))
 }
 
-/** In gRPC-Web the status may stand among the headers; clients of native gRPC look for it in the trailers, where there can be any. */
+/**
+ * In gRPC-Web the status may be among the headers. Clients of native gRPC look for it in the trailers, if there can be
+ * any.
+ */
 const unknownMethod = (request: HttpServerRequest.HttpServerRequest, contentType: string) =>
   Effect.map(Trailers, (trailersOf) => {
     const status = { "grpc-status": "12", "grpc-message": "no such method" }
@@ -118,7 +121,7 @@ export const answeringBugs = <A, R>(effect: Effect.Effect<A, never, R>) =>
   Effect.catchCauseIf(effect, (cause) => !Cause.hasInterruptsOnly(cause), answerBug)
 
 /**
- * Logs where a bug came from, and nothing of what the request held.
+ * Logs where a bug came from, and nothing that the request held.
  *
  * @category logging
  * @since 0.1.0
@@ -129,7 +132,7 @@ export const logBug = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
     ...cause.reasons.map((reason) => traceOf(Cause.squash(Cause.fromReasons([reason]))))
   )
 
-/** Where an error came from, without what it says: that may quote what the request held. */
+/** Where an error came from, without its message, which may quote what the request held. */
 const traceOf = (error: unknown): string =>
   error instanceof Error
     ? [error.name, ...(error.stack?.split("\n").filter((line) => line.startsWith("    at ")) ?? [])].join("\n")

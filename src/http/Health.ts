@@ -11,7 +11,7 @@ import { Unavailable } from "../core/Errors.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 
 /**
- * Fails while the service cannot do its work, such as when the database does not answer. By default it never does.
+ * Fails while the service cannot do its work, such as when the database does not answer. By default it never fails.
  *
  * @category references
  * @since 0.1.0
@@ -24,8 +24,9 @@ export const Readiness = Context.Reference<Effect.Effect<void, Unavailable>>(
 )
 
 /**
- * What tells whether the service can do its work, each time that it is run: `Readiness`, as it is where this is made. However many ask,
- * and go away again, it is looked at once at a time: nobody needs a token to ask.
+ * Makes an effect that tells, each time it is run, whether the service can do its work; it uses the `Readiness` in
+ * force where it is made. However many clients ask and go away again, only one check runs at a time, since nobody needs
+ * a token to ask.
  *
  * @category constructors
  * @since 0.1.0
@@ -48,7 +49,7 @@ export const makeReady: Effect.Effect<Effect.Effect<void, Unavailable>> = Effect
   }
 )
 
-/** Where the probes are. */
+/** The paths of the probes and their methods. */
 export const paths = { "/healthz": "GET", "/readyz": "GET" } as const
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Reads a request's body by protobuf's JSON mapping: members in lowerCamelCase or snake_case, `null` as not set, unknown
- * members ignored. Whatever is wrong becomes an error that names the member and the rule.
+ * Reads a request's body by protobuf's JSON mapping: members in lowerCamelCase or snake_case, `null` as not set,
+ * unknown members ignored. Whatever is wrong becomes an error that names the member and the rule.
  */
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -13,8 +13,8 @@ import { RequestBody } from "./RequestBody.ts"
 import * as Status from "./Status.ts"
 
 /**
- * A decoder of bodies for a message type on the wire, whose fields are in lowerCamelCase. No body, of whatever type, is an empty
- * message.
+ * A decoder of bodies for a message type on the wire, whose fields are in lowerCamelCase. A missing body counts as an
+ * empty message, whatever its content type.
  *
  * @category constructors
  * @since 0.1.0
@@ -37,7 +37,7 @@ export const decoder = <Fields extends Schema.Struct.Fields, A>(
 }
 
 /**
- * Reads a body to its end, as far as `RequestBody.longest` goes.
+ * Reads a body to its end; one that is longer than `RequestBody.longest` is refused.
  *
  * @category constructors
  * @since 0.1.0
@@ -55,7 +55,7 @@ export const read = (
   )
 
 /**
- * As `decoder`, for a body that was read already.
+ * Like `decoder`, for a body that was already read.
  *
  * @category constructors
  * @since 0.1.0
@@ -92,7 +92,7 @@ export const bytesDecoder = <Fields extends Schema.Struct.Fields, A>(
   }
 }
 
-/** Undefined where a byte is not UTF-8. */
+/** The text, or undefined if the bytes are not UTF-8. */
 const decodeUtf8 = (bytes: Uint8Array): string | undefined => {
   try {
     return utf8.decode(bytes)
@@ -101,7 +101,7 @@ const decodeUtf8 = (bytes: Uint8Array): string | undefined => {
   }
 }
 
-/** Undefined where it is not JSON, which knows no undefined. */
+/** The value, or undefined if the text is not JSON: no JSON value is undefined. */
 const parseJson = (text: string): unknown => {
   try {
     return JSON.parse(text)

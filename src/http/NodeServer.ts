@@ -1,6 +1,6 @@
 /**
- * The routes on Node's HTTP servers, ready to run: HTTP/1.1 and HTTP/2 on one port, bounded bodies, errors of one shape down
- * to malformed requests, and a shutdown that answers every request it has taken.
+ * The routes on Node's HTTP servers, ready to run: HTTP/1.1 and HTTP/2 on one port, bounded bodies, errors of one shape
+ * down to malformed requests, and a shutdown that answers every request it has taken.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
@@ -29,17 +29,17 @@ export interface NodeServerOptions {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
-  /** Serves by TLS, and only so; in the clear by default. */
+  /** Serves over TLS only; in the clear by default. */
   readonly tls?: Certificate | undefined
   /** The largest body that is read; 64 KiB by default. */
   readonly maxBodySize?: ByteSize.ByteSize | undefined
-  /** How long a shutdown waits for requests at work; 20 seconds by default. */
+  /** How long a shutdown waits for requests in progress; 20 seconds by default. */
   readonly shutdownTimeout?: Duration.Input | undefined
 }
 
 /**
- * Serves routes, such as `Routes.layer`, `RpcRoutes.layer` and a host's own, by HTTP/1.1 and HTTP/2. In the clear HTTP/2 is
- * for clients that know beforehand, as those of gRPC do; by TLS the two are negotiated.
+ * Serves routes, such as `Routes.layer`, `RpcRoutes.layer` and a host's own, over HTTP/1.1 and HTTP/2. In the clear,
+ * HTTP/2 is for clients that know beforehand, as those of gRPC do; over TLS, the two are negotiated.
  *
  * @category layers
  * @since 0.1.0
@@ -60,7 +60,7 @@ export const serve = <A, E, R>(
       Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, maxBodySize ?? RequestBody.defaultLongest)),
       Layer.provide(Layer.succeed(Trailers, trailersOf)),
       Layer.provide(Layer.succeed(RequestBody.RequestBody, readBody)),
-      // No operation takes a query; who puts a number or a code there does not find it in the traces.
+      // No operation takes a query. If a caller puts a number or a code there, it must not end up in the traces.
       Layer.provide(Layer.succeed(UrlParams.CurrentRedactedNames, [/^/])),
       Layer.provideMerge(NodeHttpServer.layer(() => server, { host, port, disablePreemptiveShutdown: true }))
     )
@@ -83,7 +83,7 @@ const trailersOf = (request: Parameters<typeof NodeHttpServerRequest.toServerRes
 /** The largest body that is read without a stream, in bytes. */
 const smallBody = 4096
 
-/** A body that says beforehand how small it is needs no stream. */
+/** A body that declares a small length needs no stream. */
 const readBody = (request: HttpServerRequest.HttpServerRequest) => {
   const message = NodeHttpServerRequest.toIncomingMessage(request)
   const { "content-length": declared, expect } = message.headers
@@ -96,7 +96,7 @@ const readBody = (request: HttpServerRequest.HttpServerRequest) => {
   )
 }
 
-/** The bytes of a body of this length; one that ends early is read, and refused, as any other. */
+/** The bytes of a body of this length. A body that ends early is read, and refused, like any other. */
 const collect = (request: HttpServerRequest.HttpServerRequest, length: number) =>
   Effect.callback<Uint8Array<ArrayBuffer>, HttpServerError.HttpServerError>((resume) => {
     const message = NodeHttpServerRequest.toIncomingMessage(request)

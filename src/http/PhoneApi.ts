@@ -77,7 +77,7 @@ const Details = Schema.Struct({
 }).annotate({ identifier: "Details" })
 
 /**
- * What a change answers that makes no code.
+ * The answer to a change that makes no code.
  *
  * @category schemas
  * @since 0.1.0
@@ -85,7 +85,7 @@ const Details = Schema.Struct({
 export const DetailsResponse = Schema.Struct({ details: Details }).annotate({ identifier: "DetailsResponse" })
 
 /**
- * What a change answers that may make a code.
+ * The answer to a change that may make a code.
  *
  * @category schemas
  * @since 0.1.0
@@ -98,7 +98,7 @@ export const CodeResponse = Schema.Struct({
 }).annotate({ identifier: "CodeResponse" })
 
 /**
- * What is known of a user's phone. As everywhere on this wire, what is false or not there is left out.
+ * What is known of a user's phone. As everywhere on this wire, members that are false or absent are left out.
  *
  * @category schemas
  * @since 0.1.0
@@ -158,7 +158,7 @@ const failing = (...statuses: ReadonlyArray<number>) =>
 
 const params = { userId: Schema.String }
 
-/** Of the calls that may send or return a code. */
+/** The headers and the answer of the calls that may send or return a code. */
 const repeatable = {
   headers: {
     "idempotency-key": Schema.optionalKey(
@@ -223,7 +223,7 @@ const removePhone = <const Name extends string, const Version extends string>(na
     .annotate(OpenApi.Description, "Removes the number, verified or not, and any code that is pending for it.")
 
 /**
- * ZITADEL's user-phone calls, in version 2 and its older name.
+ * ZITADEL's user-phone calls, under version 2 and its older name.
  *
  * @category contracts
  * @since 0.1.0
@@ -243,7 +243,7 @@ export class PhoneGroup extends HttpApiGroup.make("phone")
 {}
 
 /**
- * What ZITADEL does not have, at paths that it does not use.
+ * The calls that ZITADEL does not have, at paths that it does not use.
  *
  * @category contracts
  * @since 0.1.0

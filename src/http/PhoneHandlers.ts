@@ -33,8 +33,8 @@ interface RepeatableCall extends Call {
 }
 
 /**
- * Builds handlers with no more of their surroundings than they need at each request, which is nothing but the authentication:
- * whatever else is around would be copied every time.
+ * Builds handlers that keep only the part of their context that they need at each request, which is the authentication:
+ * everything else would be copied every time.
  */
 const lean = <A, E, R>(handlers: Layer.Layer<A, E, R>): Layer.Layer<A, E, R> =>
   Layer.fromBuild((memoMap, scope) =>
@@ -133,7 +133,7 @@ const layerAdditions = Layer.unwrap(
  */
 export const layer = Layer.merge(layerPhone, layerAdditions)
 
-/** A member that is a secret, as it may come: what it must be like is the core's to say; here only its type. */
+/** A secret member of a request. Only its type is checked here; the core says what it must be like. */
 const secretText = (label: string) =>
   secret(Schema.String.annotate({ message: "must be a string" }), { label }).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(""))
@@ -164,7 +164,7 @@ const decodeRemovePhone = JsonBody.decoder("RemovePhoneRequest", Schema.Struct({
 
 const decodeUnlockPhoneVerification = JsonBody.decoder("UnlockPhoneVerificationRequest", Schema.Struct({}))
 
-/** What the contract says of an answer is checked by its type: encoding what is made here a moment before would find nothing. */
+/** The compiler checks an answer against the contract, so encoding what was made a moment ago would find nothing. */
 const codeAnswer = (made: SetPhoneAnswer) =>
   HttpServerResponse.jsonUnsafe(
     PhoneJson.codeAnswer(made),

@@ -9,7 +9,7 @@ import type { CodeAnswer } from "../core/Verification.ts"
 import type { CodeResponse, DetailsResponse, GetPhoneResponse } from "./PhoneApi.ts"
 
 /**
- * Of setting and resending.
+ * The answer to SetPhone and ResendPhoneCode.
  *
  * @category conversions
  * @since 0.1.0
@@ -18,7 +18,7 @@ export const codeAnswer = ({ details, verificationCode }: CodeAnswer): typeof Co
   present({ details: detailsJson(details), verificationCode: verificationCode && Redacted.value(verificationCode) })
 
 /**
- * Of verifying, removing and unlocking.
+ * The answer to VerifyPhone, RemovePhone and UnlockPhoneVerification.
  *
  * @category conversions
  * @since 0.1.0
@@ -36,7 +36,7 @@ const detailsJson = ({ changeDate, resourceOwner, sequence }: Details): typeof D
 const timeJson = (time: DateTime.Utc): string => DateTime.formatIso(time).replace(".000Z", "Z")
 
 /**
- * Of reading.
+ * The answer to GetPhone.
  *
  * @category conversions
  * @since 0.1.0
@@ -73,7 +73,7 @@ const pendingCodeJson = ({ canResendAt, delivery, expiresAt, guessesLeft }: Pend
     })
   })
 
-/** Without the members that are undefined. All that there can be are named, so that none is forgotten. */
+/** The object without its undefined members. The type asks for every member by name, so that none is forgotten. */
 const present = <A extends object>(all: { readonly [Name in keyof Required<A>]: A[Name] | undefined }): A => {
   const made: Partial<A> = {}
   for (const name of Object.keys(all) as Array<keyof A>) {

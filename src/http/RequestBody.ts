@@ -1,6 +1,6 @@
 /**
- * How the body of a request is read to its end. `NodeServer` brings a way that is quicker for what is small, as everything
- * here is.
+ * How the body of a request is read to its end. `NodeServer` brings a way that is quicker for small bodies, as all
+ * bodies here are.
  */
 import * as ByteSize from "effect/ByteSize"
 import * as Context from "effect/Context"
@@ -10,7 +10,7 @@ import type * as HttpServerError from "effect/http/HttpServerError"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 
 /**
- * How long a body may be where nothing else is said.
+ * How long a body may be if nothing else is set.
  *
  * @category constants
  * @since 0.1.0
@@ -29,7 +29,7 @@ export const longest: Effect.Effect<ByteSize.ByteSize> = Effect.map(
 )
 
 /**
- * The bytes of a request's body, as far as `longest` goes.
+ * The bytes of a request's body; fails if there are more than `longest`.
  *
  * @category constructors
  * @since 0.1.0

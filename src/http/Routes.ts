@@ -12,8 +12,8 @@ import { PhoneApi } from "./PhoneApi.ts"
 import * as PhoneHandlers from "./PhoneHandlers.ts"
 
 /**
- * How the router has to be set up for these routes: a user id of 200 code points is up to 2,400 characters in a path, and
- * case and every slash count, so that a rule of a proxy in front means what it says.
+ * How the router has to be set up for these routes: a user id of 200 code points is up to 2,400 characters in a path,
+ * and case and every slash matter, so that a rule of a proxy in front means what it says.
  *
  * @category options
  * @since 0.1.0

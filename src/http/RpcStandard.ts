@@ -1,6 +1,6 @@
 /**
- * gRPC's standard services: health, which says what `/readyz` says, and reflection, by which tools find out what there is to
- * call. Neither needs a token. Health cannot be watched, only asked.
+ * gRPC's standard services: health, which says what `/readyz` says, and reflection, which tells tools what can be
+ * called. Neither needs a token. Health can be asked for, but not watched.
  */
 import { type DescFile, type MessageInitShape, toBinary } from "@bufbuild/protobuf"
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt"
@@ -53,7 +53,7 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
     ServerReflection.method.serverReflectionInfo,
     (questions) => Stream.toAsyncIterable(Stream.map(RpcStream.messagesOf(questions), reflect))
   )
-  // Older tools know reflection by its former name, with the same messages.
+  // Older tools know reflection under its former name, with the same messages.
   yield* RpcStream.mount(router, streams, (path) => [path, path.replace("reflection.v1.", "reflection.v1alpha.")])
 }))
 

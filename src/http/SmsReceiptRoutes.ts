@@ -1,6 +1,6 @@
 /**
- * Where SMS providers report what became of messages: `/sms-receipts/{provider}/{receiptId}`. Every report is answered with
- * 204, whether or not it changed anything, and with 503 while nothing can be recorded, so that it comes again.
+ * Where SMS providers report what became of messages: `/sms-receipts/{provider}/{receiptId}`. A report is answered with
+ * 204, whether or not it changed anything, or with 503 while nothing can be recorded, so that it comes again.
  *
  * The address that providers are given is made from settings, never from a request.
  */
@@ -33,7 +33,7 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const answer = Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
     const { provider, receiptId } = yield* HttpRouter.params
-    // What cannot be read is no report.
+    // A body that cannot be read is no report.
     const body = yield* Effect.flatMap(RequestBody, (read) => read(request)).pipe(
       Effect.map((bytes) => utf8.decode(bytes)),
       Effect.orElseSucceed(() => "")
@@ -47,5 +47,5 @@ export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   yield* router.add("POST", `${path}/:provider/:receiptId`, answer)
 }))
 
-/** Keeps every character, since what was signed is the whole of it. */
+/** Keeps every character, since the signature covers the whole body. */
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })

@@ -1,6 +1,6 @@
 /**
- * The one table from a core error to what goes over the wire: HTTP status, gRPC code, ZITADEL's id, message and details.
- * Every transport reads it.
+ * The one table from a core error to what goes over the wire: HTTP status, gRPC code, ZITADEL's id, message and
+ * details. Every transport reads it.
  */
 import type * as DateTime from "effect/DateTime"
 import type * as Errors from "../core/Errors.ts"
@@ -25,14 +25,14 @@ export type Detail =
   | { readonly type: "zitadel.v1.ErrorDetail"; readonly id: string; readonly message: string }
   | {
     readonly type: "google.rpc.BadRequest"
-    /** Of a field, or of all of the message. */
+    /** On one field, or on the whole message. */
     readonly fieldViolations: ReadonlyArray<{ readonly field?: string; readonly description: string }>
   }
   | {
     readonly type: "google.rpc.ErrorInfo"
     readonly reason: string
     readonly domain: string
-    /** Absent rather than empty. */
+    /** Absent if it would be empty. */
     readonly metadata?: Readonly<Record<string, string>>
   }
   | { readonly type: "google.rpc.RetryInfo"; readonly retryDelaySeconds: number }
@@ -56,7 +56,7 @@ export interface Status {
 interface Row<E> {
   readonly http: number
   readonly code: number
-  /** ZITADEL's id of the error, for which a `zitadel.v1.ErrorDetail` comes first among the details. */
+  /** ZITADEL's id of the error, with which a `zitadel.v1.ErrorDetail` comes first among the details. */
   readonly id?: string | ((error: E) => string | undefined)
   readonly details?: (error: E, now: DateTime.Utc) => ReadonlyArray<Detail>
 }
@@ -149,7 +149,7 @@ export const of = <E extends CallerError>(error: E, now: DateTime.Utc): Status =
   }
 }
 
-/** What the transport itself refuses, before any operation is reached. */
+/** A status for what the transport itself refuses, before any operation is reached. */
 const refused = (httpStatus: number, code: number, message: string): Status => ({
   httpStatus,
   code,
@@ -196,7 +196,7 @@ export const wrongContentType = refused(415, 3, "the content type must be applic
 export const wrongContentEncoding = refused(415, 3, "the body must not be compressed")
 
 /**
- * Native gRPC where there are no trailers.
+ * Native gRPC was asked for where there are no trailers.
  *
  * @category constants
  * @since 0.1.0
@@ -204,7 +204,7 @@ export const wrongContentEncoding = refused(415, 3, "the body must not be compre
 export const http2Needed = refused(505, 12, "gRPC needs HTTP/2; gRPC-Web and Connect do not")
 
 /**
- * A stream both ways over HTTP/1.1, by any protocol.
+ * A stream in both directions was asked for over HTTP/1.1, by any protocol.
  *
  * @category constants
  * @since 0.1.0
@@ -212,7 +212,7 @@ export const http2Needed = refused(505, 12, "gRPC needs HTTP/2; gRPC-Web and Con
 export const http2NeededByStreams = refused(505, 12, "a stream of messages both ways needs HTTP/2")
 
 /**
- * There are as many streams as are served at once.
+ * As many streams are open as can be served at once.
  *
  * @category constants
  * @since 0.1.0
@@ -220,7 +220,7 @@ export const http2NeededByStreams = refused(505, 12, "a stream of messages both 
 export const tooManyStreams = refused(503, 14, "too many streams at once: try again later")
 
 /**
- * No protocol for calls has this content type.
+ * No RPC protocol has this content type.
  *
  * @category constants
  * @since 0.1.0
@@ -228,7 +228,7 @@ export const tooManyStreams = refused(503, 14, "too many streams at once: try ag
 export const wrongRpcContentType = refused(415, 3, "the content type must be one of Connect, gRPC or gRPC-Web")
 
 /**
- * Whose health is asked for is not served here.
+ * The service whose health is asked for is not served here.
  *
  * @category constants
  * @since 0.1.0
@@ -236,7 +236,7 @@ export const wrongRpcContentType = refused(415, 3, "the content type must be one
 export const unknownService = refused(404, 5, "no such service")
 
 /**
- * A bug. What it was is in the log and stays there.
+ * A bug. The log says what it was; the caller does not learn it.
  *
  * @category constants
  * @since 0.1.0

@@ -5,8 +5,8 @@ import * as Context from "effect/Context"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 
 /**
- * What sends trailers after the answer to a request; undefined where there can be none, such as over HTTP/1.1. `NodeServer`
- * brings them. By default there are none, and native gRPC is refused.
+ * Gives a function that sends trailers after the answer to a request; undefined if there can be none, such as over
+ * HTTP/1.1. `NodeServer` sets it. By default there are no trailers, and native gRPC is refused.
  *
  * @category references
  * @since 0.1.0

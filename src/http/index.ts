@@ -1,5 +1,6 @@
 /**
- * The HTTP layer, for any runtime. A browser that only calls imports `http/PhoneApi`, which brings nothing of the server.
+ * The HTTP layer, for any runtime. A browser that only makes calls imports `http/PhoneApi`, which brings nothing of the
+ * server.
  */
 export * as Authentication from "./Authentication.ts"
 export * as BearerAuthentication from "./BearerAuthentication.ts"

@@ -1,6 +1,6 @@
 /**
- * What the generated OpenAPI description leaves out: choices, which bodies may be missing, headers that come with a status,
- * and that members which are not described may come, from either side.
+ * Adds what the generated OpenAPI description leaves out: choices, which bodies may be missing, which headers come with
+ * a status, and that either side may send members that are not described.
  */
 type Json = Record<string, any>
 
@@ -32,7 +32,7 @@ const headersOf: Readonly<Record<string, Json>> = {
   503: retryAfter
 }
 
-/** Protobuf's JSON mapping takes members that it does not know, and newer servers may answer more. */
+/** Protobuf's JSON mapping accepts unknown members, and newer servers may send more of them. */
 const open = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(open)
   if (typeof value !== "object" || value === null) return value

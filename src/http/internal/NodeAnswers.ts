@@ -1,11 +1,11 @@
 /**
- * Answers in the one error shape to what never reaches a route.
+ * Answers, in the one error shape, what never reaches a route.
  */
 import * as Http from "node:http"
 import type * as Net from "node:net"
 
 /**
- * Refuses an expectation: what is expected is only to be told to go on, which Node does by itself.
+ * Refuses an expectation other than 100-continue, which Node meets by itself.
  *
  * @category handlers
  * @since 0.1.0
@@ -17,7 +17,7 @@ export const answerExpectation = (
     readonly end: (body: string) => unknown
   }
 ): void => {
-  // The body may come all the same.
+  // The client may send the body all the same.
   const close = httpVersionMajor === 1 ? { connection: "close" } : {}
   response.writeHead(417, { "content-type": "application/json", ...close })
   response.end(bodyOf(12, "the only expectation there is is 100-continue"))

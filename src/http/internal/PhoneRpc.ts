@@ -1,5 +1,5 @@
 /**
- * From the protocol buffers to the use cases and back, as `PhoneHandlers` does it for JSON. Nothing is decided here.
+ * From the protocol buffers to the use cases and back, as `PhoneHandlers` does for JSON. Nothing is decided here.
  */
 import type { DescMethodUnary } from "@bufbuild/protobuf"
 import { timestampFromMs } from "@bufbuild/protobuf/wkt"
@@ -31,7 +31,7 @@ interface WithChoice extends ForUser {
 }
 
 /**
- * Adds all operations to a router, for those who have a token.
+ * Adds all operations to a router, for callers who have a token.
  *
  * @category constructors
  * @since 0.1.0
@@ -77,7 +77,7 @@ export const register = Effect.fnUntraced(function*(router: HttpRouter.HttpRoute
 
   const handleRemovePhone = ({ userId }: ForUser) => Effect.map(removePhone({ userId }), detailsAnswer)
 
-  /** Serves all methods of a service: none can be left out. */
+  /** Serves all methods of a service; the type lets none be left out. */
   const addAll = <Methods extends Readonly<Record<string, DescMethodUnary>>>(
     { method: methods }: { readonly method: Methods },
     operations: {

@@ -1,6 +1,6 @@
 /**
- * How the protocols wrap a request's message: Connect sends it as it is, gRPC and gRPC-Web in frames, each compressed or
- * not.
+ * How the protocols wrap a request's message: Connect sends it as it is, gRPC and gRPC-Web in frames, each compressed
+ * or not.
  */
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf"
 import { Code, ConnectError } from "@connectrpc/connect"
@@ -14,7 +14,7 @@ import { binaryDecoder, jsonDecoder } from "./RpcMessage.ts"
 type Bytes = Uint8Array<ArrayBuffer>
 
 /**
- * How a body is to be read. `limit` is the most that the message may be in bytes, also once it is decompressed.
+ * How a body is to be read. `limit` is the largest size of the message in bytes, also after decompression.
  *
  * @category options
  * @since 0.1.0
@@ -49,7 +49,7 @@ export const opener = <I extends DescMessage>(message: I) => {
       const data = body.slice(at + head, at + head + size)
       at += head + size
       if (flags === trailerFlag) continue
-      // Said before it is expanded: there may be hundreds.
+      // Refused before it is decompressed, since there may be hundreds of frames.
       if (message !== undefined) return yield* wrongCount("received extra")
       if (flags > 1 || (flags === 1 && !gzip)) {
         return yield* invalid("the flags of a frame must be those of its headers")
@@ -74,7 +74,7 @@ const wrongCount = (count: "missing" | "received extra") =>
 const head = 5
 
 /**
- * The flags of a frame of trailers, with which gRPC-Web ends, and its clients may.
+ * The flags of a frame of trailers. A gRPC-Web answer ends with one, and a request may too.
  *
  * @category constants
  * @since 0.1.0
@@ -111,7 +111,7 @@ export const concat = (parts: ReadonlyArray<Uint8Array>): Bytes => {
   return all
 }
 
-/** Decompresses, and stops where the result gets larger than `limit`. */
+/** Decompresses, and stops if the result gets larger than `limit`. */
 const gunzip: <E>(bytes: Bytes, limit: number, onError: () => E) => Effect.Effect<Bytes, E | Refused> = Effect
   .fnUntraced(function*<E>(bytes: Bytes, limit: number, onError: () => E) {
     const parts: Array<Bytes> = []

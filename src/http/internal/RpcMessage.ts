@@ -1,6 +1,6 @@
 /**
- * A request's message from its bytes: well-formed, of the right types, at most one member of each choice. What is wrong is the
- * caller's fault, and no error quotes the message.
+ * A request's message from its bytes: well-formed, of the right types, at most one member of each choice. Whatever is
+ * wrong is the caller's fault, and no error quotes the message.
  */
 import {
   type DescField,
@@ -51,11 +51,11 @@ const jsonType = ({ fieldKind, localName, scalar }: DescField): Schema.Codec<unk
   if (fieldKind === "message") return EmptyMessage
   if (scalar === ScalarType.BOOL) return Schema.Boolean.annotate({ message: "must be true or false" })
   const text = Schema.String.annotate({ message: "must be a string" })
-  // Made well-formed, it might be the id of someone else.
+  // An id that was made well-formed could be another user's.
   return localName === "userId" ? text.check(Schema.makeFilter((id) => id.isWellFormed() || textRule)) : text
 }
 
-/** Protobuf has no ill-formed text; what it is replaced by is neither a number nor a code either. */
+/** Protobuf has no ill-formed text. The replacement characters make neither a number nor a code. */
 const wellFormed = (members: object): JsonObject =>
   Object.fromEntries(
     Object.entries(members).map(([name, value]) => [name, typeof value === "string" ? value.toWellFormed() : value])
@@ -90,7 +90,9 @@ export const binaryDecoder = <I extends DescMessage>(message: I): Decoder<I> => 
   }
 }
 
-/** The fields that are set in the bytes. Of a choice protobuf itself would take the last and forget the others. */
+/**
+ * The fields that are set in the bytes. For a choice, protobuf itself would take the last member and forget the others.
+ */
 const membersOf = (bytes: Uint8Array, names: ReadonlyMap<number, string>): object => {
   const members: Record<string, true> = {}
   const reader = new BinaryReader(bytes)

@@ -1,6 +1,6 @@
 /**
- * What tells gRPC, gRPC-Web and Connect apart in a call with one message: content types, the names of headers, and what an
- * answer and an error look like. Of how each is written Connect's own modules know.
+ * What tells gRPC, gRPC-Web and Connect apart in a call with one message: content types, the names of headers, and what
+ * an answer and an error look like. Connect's own modules know how each of them is written.
  */
 import { Code, ConnectError } from "@connectrpc/connect"
 import * as Connect from "@connectrpc/connect/protocol-connect"
@@ -12,7 +12,7 @@ import * as RpcEnvelope from "./RpcEnvelope.ts"
 type Bytes = Uint8Array<ArrayBuffer>
 
 /**
- * What HTTP is to answer. Trailers, where there are any, follow the body.
+ * The HTTP answer to send. Trailers, if there are any, follow the body.
  *
  * @category models
  * @since 0.1.0
@@ -25,13 +25,13 @@ export interface Reply {
 }
 
 interface Deadline {
-  /** In lower case. */
+  /** The header's name in lower case. */
   readonly header: string
   readonly parse: typeof Grpc.parseTimeout
 }
 
 /**
- * The ways in which deadlines are told; gRPC's is also gRPC-Web's.
+ * The ways in which a caller tells a deadline; gRPC-Web's is the same as gRPC's.
  *
  * @category constants
  * @since 0.1.0
@@ -42,7 +42,7 @@ export const deadlines: { readonly grpc: Deadline; readonly connect: Deadline } 
 }
 
 /**
- * The longest deadline that is kept, in milliseconds: a timer that waits longer goes off at once.
+ * The longest deadline that is kept, in milliseconds: a timer that is set to wait longer goes off at once.
  *
  * @category constants
  * @since 0.1.0
@@ -71,7 +71,7 @@ export interface Protocol {
   readonly deadline: Deadline
   /** The header that names the compression of the request, in lower case. */
   readonly encodingHeader: string
-  /** The header that names the compressions there are, in lower case. */
+  /** The header that names the supported compressions, in lower case. */
   readonly acceptHeader: string
   readonly success: (message: Uint8Array) => Reply
   readonly failure: (error: ConnectError) => Reply
@@ -113,8 +113,8 @@ const errorTrailers = (error: ConnectError): Record<string, string> => ({
 })
 
 /**
- * A message as `grpc-message` carries it. Connect encodes more of it than gRPC asks for, which not every client takes back; but no
- * header begins or ends with a space.
+ * A message as `grpc-message` carries it. Connect's encoding covers more characters than gRPC asks for, and not every
+ * client decodes those. Spaces at both ends are encoded all the same, since no header begins or ends with one.
  *
  * @category conversions
  * @since 0.1.0
@@ -152,7 +152,7 @@ const protocols = {
 } as const
 
 /**
- * The protocol of a content type, whatever its parameters, undefined where it is of none.
+ * The protocol of a content type, whatever its parameters; undefined if no protocol has it.
  *
  * @category constructors
  * @since 0.1.0
@@ -168,7 +168,7 @@ export const of = (contentType: string): Protocol | undefined => {
 }
 
 /**
- * Whether a header says that the message is compressed, by gzip. There is no other compression.
+ * Whether a header says that the message is compressed with gzip. There is no other compression.
  *
  * @category constructors
  * @since 0.1.0

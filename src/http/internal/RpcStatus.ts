@@ -7,7 +7,7 @@ import { ErrorDetailSchema } from "../gen/zitadel/message_pb.ts"
 import type * as Status from "../Status.ts"
 
 /**
- * The error for a status. What are headers in HTTP is metadata here.
+ * The error for a status. What HTTP sends as headers is metadata here.
  *
  * @category constructors
  * @since 0.1.0

@@ -36,7 +36,10 @@ export const mount = (
   )
 }
 
-/** How many streams are served at once. Whoever takes no answers keeps one open, with what waits in it. */
+/**
+ * How many streams are served at once. A client that does not read its answers keeps one open, with all that waits in
+ * it.
+ */
 const mostStreams = 100
 
 type Places = ReturnType<typeof makePlaces>
@@ -44,7 +47,7 @@ type Places = ReturnType<typeof makePlaces>
 const makePlaces = () => {
   let taken = 0
   return {
-    /** A place until the request has ended, or false where there is none. */
+    /** Takes a place until the request has ended, or answers false if none is free. */
     take: Effect.suspend(() => {
       if (taken >= mostStreams) return Effect.succeed(false)
       taken++
@@ -54,7 +57,8 @@ const makePlaces = () => {
 }
 
 /**
- * The messages that a caller sends. One that cannot be read is the caller's fault; Connect would say it is this service's.
+ * The messages that a caller sends. One that cannot be read is the caller's fault; Connect would call it this service's
+ * fault.
  *
  * @category conversions
  * @since 0.1.0
@@ -79,7 +83,7 @@ const serve = (handler: Handler, places: Places) => {
     const trailers = (yield* Trailers)(request)
     const { headers, millis } = withoutLongDeadline(request.headers)
     const answer = yield* ask(handler, {
-      // Where there are trailers, requests and answers can also flow at once.
+      // If there can be trailers, requests and answers can also flow at the same time.
       httpVersion: trailers === undefined ? "1.1" : "2.0",
       method: request.method,
       url: href,
@@ -91,12 +95,14 @@ const serve = (handler: Handler, places: Places) => {
   })
 }
 
-/** What Connect is to see, which has no deadline longer than a timer waits; and the deadline, in milliseconds. */
+/**
+ * The headers for Connect, without a deadline that is longer than a timer can wait; and the deadline in milliseconds.
+ */
 const withoutLongDeadline = (requestHeaders: HttpServerRequest.HttpServerRequest["headers"]) => {
   const headers = new Headers(requestHeaders)
   let millis: number | undefined
   for (const { header, parse } of Object.values(RpcProtocol.deadlines)) {
-    // One that cannot be read is Connect's to refuse.
+    // Connect refuses a deadline that cannot be read.
     const { timeoutMs } = parse(headers.get(header), Infinity)
     if (timeoutMs === undefined) continue
     if (timeoutMs > RpcProtocol.longestDeadline) headers.delete(header)
@@ -105,7 +111,7 @@ const withoutLongDeadline = (requestHeaders: HttpServerRequest.HttpServerRequest
   return { headers, millis }
 }
 
-/** What is read until the deadline, which Connect tells only to those who ask. */
+/** Bounds reading by the deadline: Connect itself only tells the handlers that ask about it. */
 const inTime = <A, E, R>(stream: Stream.Stream<A, E, R>, millis: number | undefined) =>
   millis === undefined
     ? stream
@@ -121,7 +127,7 @@ const ask = (handler: Handler, request: Omit<Parameters<Handler>[0], "signal">):
 
 const respond = ({ body, header, status, trailer }: Answer, sendTrailers: ReturnType<typeof Trailers.Service>) =>
   body === undefined
-    // Where Connect has a status only.
+    // Connect has only a status for this, and no body.
     ? statusResponse(status === 415 ? Status.wrongRpcContentType : Status.http2NeededByStreams)
     : HttpServerResponse.stream(
       Stream.fromAsyncIterable(body, (error) => error).pipe(

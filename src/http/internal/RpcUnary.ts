@@ -1,6 +1,7 @@
 /**
- * A call with one message and one answer, over gRPC, gRPC-Web and Connect. Who has no token learns nothing but that one is
- * needed; what cannot be read is the caller's fault; a deadline ends the work, as does a client who goes away.
+ * A call with one message and one answer, over gRPC, gRPC-Web and Connect. A caller without a token learns nothing
+ * except that one is needed. A request that cannot be read is the caller's fault. A deadline ends the work, and so does
+ * a client who goes away.
  */
 import {
   create,
@@ -33,7 +34,7 @@ import * as RpcQuery from "./RpcQuery.ts"
 import { connectError } from "./RpcStatus.ts"
 
 /**
- * What an operation answers: its message, and headers beside it.
+ * What an operation answers: its message, and headers to go with it.
  *
  * @category models
  * @since 0.1.0
@@ -57,7 +58,8 @@ export type Operation<I extends DescMessage, O extends DescMessage, R> = (
 type Failure = Status.CallerError | Refused | ConnectError
 
 /**
- * Who may call, by the value of the `Authorization` header. It is asked before anything of the message is read.
+ * Decides who may call, from the value of the `Authorization` header. It is asked before any part of the message is
+ * read.
  *
  * @category authentication
  * @since 0.1.0
@@ -68,7 +70,7 @@ export type Gate<R> = <A, E>(
 ) => Effect.Effect<A, E | Status.CallerError>
 
 /**
- * Lets nobody pass who has no good token.
+ * Lets only callers with a good token pass.
  *
  * @category authentication
  * @since 0.1.0
@@ -159,14 +161,14 @@ export const serve = <I extends DescMessage, O extends DescMessage, R>(
 
 const utf8 = new TextEncoder()
 
-/** Ends the call with its deadline. One that has passed says nothing but that, whoever calls. */
+/** Ends the call at its deadline. A deadline that has already passed is answered as such, whoever calls. */
 const inTime = <A, E>(call: Effect.Effect<A, E>, millis: number | undefined): Effect.Effect<A, E | ConnectError> => {
   if (millis === undefined || millis > RpcProtocol.longestDeadline) return call
   if (millis <= 0) return RpcProtocol.deadlineExceeded
   return Effect.timeoutOrElse(call, { duration: millis, orElse: () => RpcProtocol.deadlineExceeded })
 }
 
-/** What went wrong, as Connect knows errors. A client who has gone gets no answer. */
+/** What went wrong, as a Connect error. A client who has gone gets no answer. */
 const errorOf = (cause: Cause.Cause<Failure>): Effect.Effect<ConnectError> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
   const failure = cause.reasons.find(Cause.isFailReason)
