@@ -1,5 +1,5 @@
 /**
- * The operations in memory, for tests of a host: nothing is sent, and what would have been can be read.
+ * The operations in memory, for tests of a host: nothing is sent, and messages that would have been sent can be read.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -33,13 +33,14 @@ export interface SentSms {
  * @since 0.1.0
  */
 export interface MemoryUserPhones extends UserPhones {
-  /** The next message to a number in E.164 form, each once. Rejects when there is none within five seconds. */
+  /** The next unread message to a number in E.164 form. Rejects if none comes within five seconds. */
   readonly nextSms: (recipient: string) => Promise<SentSms>
 }
 
 /**
- * Users, phones and messages in memory, each time new ones, by the same rules as `promise/Postgres`, but that `limits` are off unless
- * they are asked for (`{}` for the default ones), since tests are quicker than people. Rejects where an option cannot be meant.
+ * Users, phones and messages in memory, new ones at each call, by the same rules as `promise/Postgres`. Only `limits`
+ * are off unless they are given (`{}` for the default ones), since tests are quicker than people. Rejects if an option
+ * makes no sense.
  *
  * @category constructors
  * @since 0.1.0

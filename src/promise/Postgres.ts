@@ -1,5 +1,6 @@
 /**
- * The operations over PostgreSQL, with a worker that delivers, from plain settings. On Node; it needs `@effect/sql-pg`.
+ * The operations over PostgreSQL, with a worker that delivers, from plain settings. It runs on Node and needs
+ * `@effect/sql-pg`.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Digest from "effect/crypto/Digest"
@@ -26,7 +27,7 @@ import type { UserStore } from "../core/UserStore.ts"
 import { checkNames, layerRules, refuse, ruleNames, type RuleOptions } from "./internal/Options.ts"
 
 /**
- * The database, the keys, who sends, and the rules.
+ * The database, the keys, the sender of messages, and the rules.
  *
  * @category options
  * @since 0.1.0
@@ -34,21 +35,23 @@ import { checkNames, layerRules, refuse, ruleNames, type RuleOptions } from "./i
 export interface PostgresOptions<E = never> extends RuleOptions<E> {
   /** `postgres://user:password@host/database`, with `?sslmode=require` or `verify-full` for TLS. */
   readonly databaseUrl: string
-  /** At least 2, better 3 or more, since the worker keeps one; 10 by default. */
+  /** How many connections there may be: at least 2, better 3 or more, since the worker keeps one; 10 by default. */
   readonly maxConnections?: number | undefined
-  /** Comma-separated `id:base64`, at least 32 bytes each, the current first. */
+  /** Comma-separated `id:base64`, at least 32 bytes each, the current key first. */
   readonly codeKeys: string
   /** At least 32 bytes in base64. It never changes. */
   readonly fingerprintKey: string
-  /** Who sends: `SmsSender.layer` over a function, or one of the adapters, which is given what it needs. */
+  /**
+   * The sender of messages: `SmsSender.layer` over a function, or one of the adapters, which is given what it needs.
+   */
   readonly sms: Layer.Layer<SmsNotifier, E, HttpClient.HttpClient | Mac.Mac | Digest.Digest>
   /** Whether this process delivers; some process has to. True by default. */
   readonly delivers?: boolean | undefined
 }
 
 /**
- * A layer for `make`. Tables are made and kept up to date in the schema `user_phone` when it is built. Throws where an option cannot be
- * meant.
+ * A layer for `make`. When it is built, it makes the tables in the schema `user_phone`, or brings them up to date.
+ * Throws if an option makes no sense.
  *
  * @category layers
  * @since 0.1.0
@@ -76,12 +79,15 @@ export const layer = <E = never>(options: PostgresOptions<E>): Layer.Layer<
         PgClient.layer({ url: Redacted.make(databaseUrl), maxConnections })
       ).pipe(Layer.provideMerge(NodeVaultCrypto.layer))
     ),
-    // Nobody listens to spans.
+    // Nobody listens to spans here.
     Layer.provideMerge(Layer.succeed(References.TracerEnabled, false))
   )
 }
 
-/** What is of another type, in JavaScript, would hang, be something else than it seems, or fail where nobody can tell why. */
+/**
+ * In JavaScript an option may have another type. It would then hang, be taken for something else, or fail where nobody
+ * can tell why.
+ */
 const check = (options: PostgresOptions<unknown>): void => {
   const { codeKeys, databaseUrl, delivers, fingerprintKey, maxConnections = 10, sms } = options
   checkNames("", options, [...own, ...ruleNames])

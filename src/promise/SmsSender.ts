@@ -32,8 +32,9 @@ export interface OutgoingSms {
 }
 
 /**
- * Resolves once the provider has taken the message, with the provider's own id of it if it gives one. What it rejects with is
- * `SmsFailed`, or else taken for a provider that is down: the message is tried again. It should stop where the signal says so.
+ * Resolves once the provider has taken the message, with the provider's own id for it if there is one. It rejects with
+ * `SmsFailed`; any other error is taken to mean that the provider is down, and the message is tried again. It should
+ * stop when the signal says so.
  *
  * @category models
  * @since 0.1.0
@@ -82,7 +83,7 @@ export class SmsFailed extends Error {
   ) {
     super(`SMS not sent: ${failure}`)
     this.failure = failure
-    // In JavaScript it may be anything, such as a number in the provider's JSON.
+    // In JavaScript the code may be anything, such as a number from the provider's JSON.
     this.code = String(code ?? failure)
     this.retryAfterSeconds = retryAfterSeconds
   }
@@ -98,14 +99,14 @@ export const layer = (provider: string, send: Send): Layer.Layer<Notifier.SmsNot
   Layer.succeed(Notifier.SmsNotifier, {
     send: (sms) =>
       Effect.tryPromise({
-        // A function that throws before it returns a promise rejects as well.
+        // This way a function that throws before it returns a promise rejects as well.
         try: (signal) => Promise.resolve().then(() => send(outgoing(sms), signal)),
         catch: (error) => new Notifier.SmsNotSent({ reason: reasonOf(error) })
       }).pipe(Effect.map((taken) => ({ provider, reference: textOf(taken?.reference) }))),
     receipts: new Map()
   })
 
-/** What is no text may be a number, as some providers' ids are. */
+/** The id may be a number, as with some providers. */
 const textOf = (reference: unknown): string | undefined =>
   reference === undefined || reference === null ? undefined : String(reference)
 
@@ -122,7 +123,7 @@ const outgoing = (
   resends
 })
 
-/** Whatever else was thrown may quote the message. */
+/** Nothing is kept of any other error, since it may quote the message. */
 const reasonOf = (error: unknown): Notifier.SmsNotSent["reason"] => {
   if (!(error instanceof SmsFailed)) return new Notifier.Transient({ cause: "the function threw" })
   const { code, failure, retryAfterSeconds } = error

@@ -5,7 +5,7 @@ import type { Permission } from "../core/Actor.ts"
 import type { CodeResponse, DetailsResponse, GetPhoneResponse } from "../http/PhoneApi.ts"
 
 /**
- * Who calls: a user or a service account, its organisation, and what it may do in which organisation, such as
+ * Who is calling: a user or a service account, its own organisation, and its permissions by organisation, such as
  * `{ demo: ["user.write"] }`.
  *
  * @category models
@@ -18,7 +18,8 @@ export interface Caller {
 }
 
 /**
- * Aborting rejects at once, with the signal's reason; what is committed by then stays, and a guess that a provider is asked about is settled.
+ * Aborting rejects at once, with the signal's reason. What was committed by then stays, and a guess that a provider is
+ * being asked about is still settled.
  *
  * @category options
  * @since 0.1.0
@@ -28,7 +29,7 @@ export interface CallOptions {
 }
 
 /**
- * What setting and resending answer. `verificationCode` is there for `ReturnCode`, but not in a replay.
+ * The answer to `setPhone` and `resendPhoneCode`. It has `verificationCode` for `ReturnCode`, but not in a replay.
  *
  * @category models
  * @since 0.1.0
@@ -39,7 +40,7 @@ export type CodeResult = typeof CodeResponse.Encoded & {
 }
 
 /**
- * What verifying, removing and unlocking answer.
+ * The answer to `verifyPhone`, `removePhone` and `unlockPhoneVerification`.
  *
  * @category models
  * @since 0.1.0
@@ -47,7 +48,7 @@ export type CodeResult = typeof CodeResponse.Encoded & {
 export type DetailsResult = typeof DetailsResponse.Encoded
 
 /**
- * What reading answers.
+ * The answer to `getPhone`.
  *
  * @category models
  * @since 0.1.0
@@ -55,7 +56,7 @@ export type DetailsResult = typeof DetailsResponse.Encoded
 export type PhoneResult = typeof GetPhoneResponse.Encoded
 
 /**
- * The operations on behalf of a caller. Each rejects with an error of `Errors`, or with what `signal` gives as a reason.
+ * The operations on behalf of a caller. Each rejects with an error of `Errors`, or with the reason of `signal`.
  *
  * @category models
  * @since 0.1.0
@@ -64,11 +65,11 @@ export interface PhoneOperations {
   /** Sets a number, and sends a code to it unless `verification` says otherwise. */
   readonly setPhone: (request: {
     readonly userId: string
-    /** As it was written: 1 to 200 code points. */
+    /** The number as it was written: 1 to 200 code points. */
     readonly phone: string
     /** `SendCode` by default. */
     readonly verification?: "SendCode" | "ReturnCode" | "AlreadyVerified" | undefined
-    /** Makes it safe to repeat for 24 hours: 1 to 255 visible ASCII characters. */
+    /** Makes it safe to repeat the request for 24 hours: 1 to 255 visible ASCII characters. */
     readonly idempotencyKey?: string | undefined
   }, options?: CallOptions) => Promise<CodeResult>
   /** Proves the number with the code as it was typed: 1 to 20 code points. */
@@ -92,8 +93,8 @@ export interface PhoneOperations {
 }
 
 /**
- * Which users there are. `register` rejects with `UserAlreadyExists` where the id is taken, also by a user that was removed; `update` and
- * `remove` with `NotFound` where there is no such user.
+ * The users that the module knows. `register` rejects with `UserAlreadyExists` if the id is taken, even by a user that
+ * was removed; `update` and `remove` reject with `NotFound` if there is no such user.
  *
  * @category models
  * @since 0.1.0
@@ -110,7 +111,7 @@ export interface UserRegistry {
     /** The preferred language as a BCP 47 tag. */
     readonly language?: string | null | undefined
   }) => Promise<void>
-  /** Changes what is given and keeps the rest; a language that is given as undefined or null is not known any more. */
+  /** Changes what is given and keeps the rest; a language given as undefined or null counts as unknown from then on. */
   readonly update: (userId: string, changes: {
     readonly resourceOwner?: string | undefined
     readonly state?: "initial" | "active" | undefined
@@ -121,18 +122,18 @@ export interface UserRegistry {
 }
 
 /**
- * The module as a host without Effect has it: the operations on behalf of a caller, and the users that there are.
+ * The module for a host without Effect: the operations on behalf of a caller, and the users.
  *
  * @category models
  * @since 0.1.0
  */
 export interface UserPhones {
-  /** Throws `InvalidArgument` for a caller whose ids or grants are of another shape. */
+  /** The operations on behalf of this caller. Throws `InvalidArgument` if its ids or grants are of another shape. */
   readonly as: (caller: Caller) => PhoneOperations
   readonly users: UserRegistry
   /**
-   * Takes no more calls, waits for those that run, and ends what the layer started, such as the worker, once it has done what it has in
-   * hand. What is shared by a `memoMap` goes on until the others have ended as well.
+   * Takes no more calls, waits for those that run, and ends what the layer started, such as the worker, which first
+   * finishes what it has in hand. What is shared through a `memoMap` goes on until the others have ended as well.
    */
   readonly close: () => Promise<void>
 }

@@ -1,6 +1,6 @@
 /**
- * The operations as asynchronous functions, for hosts that are not written with Effect. Plain values go in; what comes out is as it is
- * in JSON on the wire; and what goes wrong is thrown, one class of `Errors` for each.
+ * The operations as asynchronous functions, for hosts that are not written with Effect. Plain values go in, and the
+ * same JSON as on the wire comes out. Every failure is thrown as its own class of `Errors`.
  */
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
@@ -29,9 +29,10 @@ import type { CallOptions, CodeResult, UserPhones } from "./UserPhones.ts"
 export type * from "./UserPhones.ts"
 
 /**
- * Builds a layer of the operations, such as those of `promise/Postgres` and `promise/Memory`, or one of a host's own, and rejects with what
- * keeps it from being built. With a `memoMap` it shares what is built with others that have the same, such as the routes of
- * `HttpRouter.toWebHandler`; what is shared ends when all of them have ended: call that one's `dispose`, too.
+ * Builds a layer of the operations, such as those of `promise/Postgres` and `promise/Memory`, or one of a host's own,
+ * and rejects with whatever keeps it from being built. With a `memoMap`, it shares what is built with others that have
+ * the same one, such as the routes of `HttpRouter.toWebHandler`. What is shared ends when all of them have ended, so
+ * call the `dispose` of that handler, too.
  *
  * @category constructors
  * @since 0.1.0
@@ -52,7 +53,7 @@ const phonesOf = <E>(runtime: ManagedRuntime.ManagedRuntime<Operations | Users, 
     effect: Effect.Effect<A, E2, Operations | Users>,
     options: CallOptions = {}
   ): Promise<A> => {
-    // `fetch` takes null for none.
+    // As with `fetch`, null means no signal.
     const signal = options.signal ?? undefined
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error)
     if (closed !== undefined) return Promise.reject(new Errors.Unavailable({ cause: "it was closed" }))
@@ -163,8 +164,8 @@ const phonesOf = <E>(runtime: ManagedRuntime.ManagedRuntime<Operations | Users, 
 }
 
 /**
- * An error as the HTTP layer would answer it, and a user that is there already as 409; undefined for what is none of the module's errors: a
- * bug, which is a host's to handle.
+ * An error as the HTTP layer would answer it, and `UserAlreadyExists` as 409. Undefined for any other error: that is a
+ * bug, which the host has to handle.
  *
  * @category conversions
  * @since 0.1.0
@@ -180,7 +181,10 @@ const isCallerError = (error: unknown): error is Status.CallerError => classes.s
 
 const codeResult = (answer: CodeAnswer): CodeResult => ({ ...PhoneJson.codeAnswer(answer), replayed: answer.replayed })
 
-/** Rejects when the signal says so, also where what has begun must not be cut off, unless the answer comes first. */
+/**
+ * Rejects when the signal says so, unless the answer comes first. The caller need not wait for work that must not be
+ * cut off.
+ */
 const aborted = (signal: AbortSignal, answer: Promise<unknown>): Promise<never> => {
   const { promise, reject } = Promise.withResolvers<never>()
   const abort = () => reject(signal.reason as Error)
@@ -190,7 +194,7 @@ const aborted = (signal: AbortSignal, answer: Promise<unknown>): Promise<never> 
   return promise
 }
 
-/** Why the service is unavailable is for the log, and not for callers. */
+/** The reason why the service is unavailable is for the log, not for callers. */
 const logged = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.tapError(
     effect,

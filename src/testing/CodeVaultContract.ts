@@ -1,5 +1,6 @@
 /**
- * The contract of the `CodeVault` port as a test suite, for a vault of a host's own, such as one over a key management service.
+ * The contract of the `CodeVault` port as a test suite, for a vault of a host's own, such as one over a key management
+ * service.
  */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"

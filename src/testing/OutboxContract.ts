@@ -20,15 +20,15 @@ import { committed, newUserId, numberOf, register, settingNumber } from "./inter
 import { settledMessages } from "./internal/SettledMessages.ts"
 
 /**
- * What the suite cannot see by the port alone.
+ * What the suite cannot see through the port alone.
  *
  * @category models
  * @since 0.1.0
  */
 export interface SuiteOptions<R = never> {
   /**
-   * Reads what is stored of a message's sealed body: undefined, or empty, once it was wiped or the message is gone. The suite
-   * sees to it that it is wiped only where this is given.
+   * Reads what is stored of a message's sealed body: undefined or empty once it was wiped or the message is gone.
+   * Without this, the suite does not test that the body is wiped.
    */
   readonly sealedOf?: ((messageId: string) => Effect.Effect<Uint8Array | undefined, unknown, R>) | undefined
 }
@@ -67,7 +67,7 @@ export const suite = <R = never>(
         const [claimed, ...others] = yield* outbox.claim(options)
         assertSame([withoutLease(claimed!), others], [message, []])
         assert.strictEqual((yield* claim(now, 10)).length, 3)
-        // Put off, it stays on its route.
+        // A message that is put off stays on its route.
         yield* outbox.settle(claimed!, { _tag: "Retry", at: DateTime.add(now, { seconds: 5 }), reason: "test" })
         const later = DateTime.add(now, { seconds: 5 })
         assertSame(yield* claim(later, 10), [])
@@ -254,7 +254,7 @@ export const suite = <R = never>(
         const outbox = yield* Outbox
         const heard = yield* Deferred.make<void>()
         yield* Effect.forkScoped(Stream.runForEach(outbox.arrivals, () => Deferred.succeed(heard, undefined)))
-        // Listening begins at some time, so that messages come until one is heard.
+        // It is not known when listening begins, so messages are queued until one is heard.
         yield* Effect.repeat(freshlyQueued(1), {
           schedule: Schedule.spaced("20 millis"),
           until: () => Deferred.isDoneUnsafe(heard)

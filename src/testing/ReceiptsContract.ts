@@ -54,7 +54,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const { codeId, messageId } = message!
         yield* claim(now, 1)
         assert.isTrue(yield* outbox.report(messageId, { status: "failed", code: "30005" }, now))
-        // By a process whose clock is behind.
+        // Reported by a process whose clock is behind.
         const at = DateTime.subtract(now, { seconds: 1 })
         assert.isTrue(yield* outbox.report(messageId, { status: "delivered" }, at))
         assert.isFalse(yield* outbox.report(messageId, { status: "delivered" }, now))

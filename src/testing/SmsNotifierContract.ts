@@ -1,6 +1,6 @@
 /**
- * The contract of a `SmsNotifier` that hands messages to a provider over a network, as a test suite. A host runs it against
- * its own notifier and a stand-in of the provider.
+ * The contract of an `SmsNotifier` that hands messages to a provider over a network, as a test suite. A host runs it
+ * against its own notifier and a stand-in of the provider.
  */
 import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
@@ -19,7 +19,7 @@ import { numberOf } from "./internal/Samples.ts"
  * What the provider does with the next message.
  *
  * - `accept`: takes it.
- * - `throttle`: there were too many.
+ * - `throttle`: there were too many messages.
  * - `fail`: has an error of its own.
  * - `reset`: breaks the connection off.
  * - `hang`: never answers.
@@ -33,7 +33,7 @@ import { numberOf } from "./internal/Samples.ts"
 export type ProviderAnswer = keyof typeof reasons | "accept" | "hang"
 
 /**
- * The class of error that each answer comes to.
+ * The class of error that each answer leads to.
  *
  * @category constants
  * @since 0.1.0
@@ -56,7 +56,7 @@ export const reasons = {
 export class ScriptedProvider extends Context.Service<ScriptedProvider, {
   /** Says what the next message gets. */
   readonly answer: (answer: ProviderAnswer) => Effect.Effect<void>
-  /** Every message that has come in, oldest first, as often as it came; the number in E.164 form. */
+  /** Every message that has come in, oldest first, once for each time that it came; numbers are in E.164 form. */
   readonly received: Effect.Effect<ReadonlyArray<{ readonly recipient: string; readonly text: string }>>
 }>()("effect-user-phone/testing/SmsNotifierContract/ScriptedProvider") {}
 
@@ -152,7 +152,7 @@ export const suite = (
 
 const code = "314159"
 
-/** In the default alphabet of SMS, beyond it, and with what forms, XML and JSON treat specially. */
+/** Texts in the default alphabet of SMS, beyond it, and with characters that forms, XML and JSON treat specially. */
 const texts: ReadonlyArray<string> = [
   `${code} is your verification code. It is valid for 10 minutes. Do not share it.`,
   `${code} ist Ihr Bestätigungscode für 10 Minuten. 検証コード 🔑`,
@@ -161,7 +161,7 @@ const texts: ReadonlyArray<string> = [
 
 let samples = 0
 
-/** A message to a number and with ids of its own. */
+/** A message with its own ids, to a number of its own. */
 const sample = Effect.fnUntraced(function*(text = texts[0]!) {
   const sms: Sms = {
     messageId: globalThis.crypto.randomUUID(),
@@ -177,7 +177,7 @@ const sample = Effect.fnUntraced(function*(text = texts[0]!) {
   return sms
 })
 
-/** Sends one message: what came of it, what the provider got, and what was logged and traced. */
+/** Sends one message, and gives the outcome, what the provider got, and what was logged and traced. */
 const sending = Effect.fnUntraced(function*(sms: Sms, answer: ProviderAnswer) {
   const provider = yield* ScriptedProvider
   const notifier = yield* SmsNotifier

@@ -1,6 +1,6 @@
 /**
- * The contract of the `UserStore` port as a test suite. A host with a users table of its own runs it against its store, and
- * `CountersContract` too if that counts.
+ * The contract of the `UserStore` port as a test suite. A host with a users table of its own runs it against its store,
+ * and `CountersContract` too if the store counts.
  */
 import { assert, layer } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"

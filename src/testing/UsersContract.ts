@@ -70,7 +70,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
           resourceOwner,
           language: undefined
         })
-        // Undefined is nothing that is given, but for a language, which may be unknown.
+        // A member that is undefined counts as not given, except for a language, which may be unknown.
         yield* users.update(registered.userId, { resourceOwner: undefined, state: undefined } as object)
         const { resourceOwner: owner, state } = (yield* store.load(registered.userId))!
         assertSame([owner, state], [resourceOwner, "active"])
@@ -96,7 +96,7 @@ export const suite = (name: string, adapter: Layer.Layer<Users | UserStore | Out
         const outbox = yield* Outbox
         const now = yield* DateTime.now
         const registered = yield* register()
-        // By a process whose clock is ahead.
+        // Committed by a process whose clock is ahead.
         const ahead = DateTime.add(now, { seconds: 2 })
         yield* Effect.flatMap(store.commit(settingNumber(registered, numberOf(1), ahead)), committed)
         yield* users.remove(registered.userId)

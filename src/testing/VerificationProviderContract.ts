@@ -1,6 +1,6 @@
 /**
- * The contract of a `VerificationProvider` that asks over a network, as a test suite. A host runs it against its own provider
- * and a stand-in of the service behind it.
+ * The contract of a `VerificationProvider` that asks over a network, as a test suite. A host runs it against its own
+ * provider and a stand-in of the service behind it.
  */
 import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
@@ -24,9 +24,9 @@ import { type ProviderAnswer, reasons } from "./SmsNotifierContract.ts"
  * @since 0.1.0
  */
 export class ScriptedVerification extends Context.Service<ScriptedVerification, {
-  /** Says what the next request gets, be it a start or a check. */
+  /** Says how the next request is answered, be it a start or a check. */
   readonly answer: (answer: ProviderAnswer) => Effect.Effect<void>
-  /** The code that was sent last to a number in E.164 form. */
+  /** The latest code that was sent to a number in E.164 form. */
   readonly codeFor: (recipient: string) => Effect.Effect<string>
   /** How many requests have come in. */
   readonly requests: Effect.Effect<number>
@@ -174,10 +174,10 @@ const started = Effect.fnUntraced(function*(recipient = newNumber()) {
 const checked = (verificationId: string, recipient: PhoneNumber, guess: string) =>
   Effect.flatMap(provider, ({ check }) => check({ verificationId, recipient, guess: Redacted.make(guess) }))
 
-/** The same with another last character. */
+/** The same code with another last character. */
 const wrong = (code: string): string => code.slice(0, -1) + (code.endsWith("1") ? "2" : "1")
 
-/** Lets a minute pass once a request has come in that gets no answer. */
+/** Lets a minute pass after a request has come in that gets no answer. */
 const hanging = Effect.fnUntraced(function*<A, E>(
   call: Effect.Effect<A, E, ScriptedVerification>
 ) {

@@ -1,5 +1,6 @@
 /**
- * Plain values as the operations take them, or what is wrong with them: in JavaScript they may be anything.
+ * Turns plain values into what the operations take, or says what is wrong with them: in JavaScript they may be
+ * anything.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -9,7 +10,7 @@ import * as Errors from "../../core/Errors.ts"
 import { OrganizationId, UserId } from "../../core/UserId.ts"
 import type { Caller } from "../UserPhones.ts"
 
-/** A request that was left out has no members, each of which is then refused by name. */
+/** Stands for a request that was left out: it has no members, so each required one is refused by name. */
 export const nothing = {} as never
 
 const invalid = (request: string, field: string, rule: string) =>
@@ -32,7 +33,7 @@ export const oneOf = <A extends string>(field: string, given: A, words: Readonly
     ? Effect.succeed(given)
     : invalid("User", field, `must be one of ${words.join(", ")}`)
 
-/** A column that is empty is null, for many a client. */
+/** Many database clients give null for an empty column. */
 export const languageText = (given: string | null | undefined) => {
   const language = given ?? undefined
   return language === undefined || typeof language === "string"

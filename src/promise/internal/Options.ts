@@ -1,6 +1,6 @@
 /**
- * What the operations without Effect are made of, from plain options: limits, numbers and codes. In JavaScript they may be anything, so
- * what cannot be meant is refused by name.
+ * Builds the rules of the operations without Effect from plain options: limits, numbers and codes. In JavaScript these
+ * may be anything, so an option that makes no sense is refused by name.
  */
 import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
@@ -10,7 +10,7 @@ import * as Limits from "../../core/Limits.ts"
 import { acceptances, isRegion, PhonePolicy } from "../../core/PhoneNumber.ts"
 import * as SmsText from "../../core/SmsText.ts"
 
-/** With durations as `"24 hours"` or in milliseconds. */
+/** The same type with durations as `"24 hours"` or in milliseconds. */
 type Plain<A> = A extends Duration.Duration ? Duration.Input
   : A extends string | number ? A
   : { readonly [Name in keyof A]: Plain<A[Name]> }
@@ -23,22 +23,22 @@ export interface RuleOptions<E = never> {
   /** `digits6` by default, `zitadel` for six characters of A to Z and 0 to 9, good for an hour. */
   readonly codes?: keyof typeof CodeGenerator.presets | undefined
   /**
-   * What differs from the default limits, such as `{ codesPerUser: [{ max: 5, within: "24 hours" }] }`, or `off` for none at all.
-   * Durations are texts like this one, or milliseconds.
+   * What differs from the default limits, such as `{ codesPerUser: [{ max: 5, within: "24 hours" }] }`, or `off` for
+   * none at all. Durations are texts like this one, or milliseconds.
    */
   readonly limits?: { readonly [Name in keyof Limits.Limits]?: Plain<Limits.Limits[Name]> } | "off" | undefined
-  /** Which numbers are taken: countries, line types, and the region of numbers without a country code. */
+  /** Which numbers are accepted: countries, line types, and the region of numbers without a country code. */
   readonly phones?: PhonePolicy | undefined
-  /** What is sent; in English by default, or such as `IcuSmsText.layer()`. */
+  /** The texts of messages; English by default. `IcuSmsText.layer()` has many languages. */
   readonly texts?: Layer.Layer<SmsText.SmsText, E> | undefined
 }
 
-/** An option that cannot be meant. */
+/** Throws for an option that makes no sense. */
 export const refuse = (option: string, rule: string): never => {
   throw new RangeError(`${option} ${rule}`)
 }
 
-/** Refuses members that there are not: one that is misspelled would be left out without a word. */
+/** Refuses unknown members: a misspelled one would otherwise be ignored silently. */
 export const checkNames = (what: string, given: object, names: ReadonlyArray<string>): void => {
   const unknown = Object.keys(given).find((name) => !names.includes(name))
   if (unknown !== undefined) refuse(`${what}${unknown}`, `is no option: there are ${names.join(", ")}`)
@@ -65,7 +65,7 @@ export const layerRules = <E>({
   )
 }
 
-/** All limits, where some differ from the default. */
+/** All limits: the default ones with those that differ. */
 const limitsOf = (given: NonNullable<RuleOptions["limits"]>): Limits.Limits => {
   if (given === "off") return Limits.off
   checkNames("limits.", given, Object.keys(Limits.defaults))
@@ -75,7 +75,7 @@ const limitsOf = (given: NonNullable<RuleOptions["limits"]>): Limits.Limits => {
   return fault === undefined ? limits : refuse("limits:", fault)
 }
 
-/** The same where what is a time has become one. */
+/** The same value with its durations decoded. */
 const withDurations = (name: string, value: unknown): unknown => {
   if (Array.isArray(value)) return value.map((one) => withDurations(name, one))
   if (typeof value !== "object" || value === null) return value

@@ -1,6 +1,5 @@
 /**
- * A user's life in commits: every event that there is, with every member that it may have, and with them every member of the
- * state.
+ * A user's life in commits: every event, with every member that it may have, and so every member of the state.
  */
 import * as DateTime from "effect/DateTime"
 import type { CodeRecord } from "../../core/PendingCode.ts"

@@ -1,6 +1,6 @@
 /**
- * What an effect tells beside its result: what it logs and traces, and all that can be got out of a value without revealing what
- * is redacted.
+ * What an effect discloses besides its result: what it logs and traces, and all that can be got out of a value without
+ * revealing what is redacted.
  */
 import { assert } from "@effect/vitest"
 import * as Cause from "effect/Cause"
@@ -52,7 +52,7 @@ export const printed = (value: unknown, seen: ReadonlySet<unknown> = new Set()):
   return parts.join("\n")
 }
 
-/** Fails where one of the secrets is told. */
+/** Fails if one of the secrets is disclosed. */
 export const assertUntold = (secrets: ReadonlyArray<string>, outputs: ReadonlyArray<string | undefined>): void => {
   for (const output of outputs) {
     for (const secret of secrets) assert.isFalse(output?.includes(secret) ?? false, "what is secret is told")

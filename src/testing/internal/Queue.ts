@@ -15,7 +15,7 @@ export const withoutLease = (
   { attempts: _, codeIsPending: __, leaseToken: ___, wrongGuesses: ____, ...message }: ClaimedMessage
 ) => message
 
-/** One of each kind. */
+/** One settlement of each kind. */
 export const settlements = (at: DateTime.Utc): ReadonlyArray<Settlement> => [
   { _tag: "Sent", at, provider: "test", reference: undefined },
   { _tag: "Retry", at, reason: "test" },

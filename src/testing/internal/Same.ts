@@ -1,6 +1,6 @@
 /**
- * Deep equality that also looks into `Redacted` values and errors. Vitest's own takes two `Redacted` for equal whatever
- * they hide, and two errors of one message whatever else they carry.
+ * Deep equality that also looks into `Redacted` values and errors. To Vitest, two `Redacted` are equal whatever they
+ * hide, and so are two errors with one message, whatever else they carry.
  */
 import { assert } from "@effect/vitest"
 import * as Redacted from "effect/Redacted"

@@ -86,7 +86,7 @@ export const folded = Effect.fnUntraced(function*(registered: UserPhone) {
 export const committed = (result: CommitResult) =>
   result._tag === "Committed" ? Effect.succeed(result.details) : Effect.die(new Error(`not committed: ${result._tag}`))
 
-/** A charge of one on a counter that takes `max` a minute. */
+/** A charge of one unit on a counter that takes `max` a minute. */
 export const charge = (counter: string, at: DateTime.Utc, max = 2): Charge => ({
   counter,
   reason: "TEST_LIMIT",

@@ -15,7 +15,7 @@ import { claim, freshlyQueued, settlements } from "./Queue.ts"
 import { assertSame } from "./Same.ts"
 import { committed, folded, messageFor, newUserId, numberOf, register, settingNumber } from "./Samples.ts"
 
-/** Adds the tests; those of what is stored, where it can be read. */
+/** Adds the tests; those of what is stored only if that can be read. */
 export const settledMessages = <R>(
   it: Vitest.MethodsNonLive<Users | UserStore | Outbox | R>,
   sealedOf: ((messageId: string) => Effect.Effect<Uint8Array | undefined, unknown, R>) | undefined
@@ -103,12 +103,12 @@ export const settledMessages = <R>(
       const stored = yield* Effect.forEach(queued, ({ messageId }) => sealedOf(messageId))
       assertSame(stored.map((sealed) => sealed?.length === 0 ? undefined : sealed), [
         undefined,
-        // To be tried again.
+        // These are to be tried again.
         queued[1]!.sealed,
         queued[2]!.sealed,
         undefined,
         undefined,
-        // Reported, and of a user who was removed.
+        // One that was reported, and one of a user who was removed.
         undefined,
         undefined
       ])
