@@ -122,6 +122,22 @@ const lazy = import("jose")\nimport "../http/Status.ts"\nimport {\n  a,\n  b\n} 
     assert.deepStrictEqual(silent, [])
   })
 
+  it("says of every export what it is, where an editor shows it", () => {
+    const silent = /\/\*\*\n(?: \* @[^\n]*\n)+ \*\/\nexport (?:const|class|interface|type|declare|abstract)[^\n]*/g
+    // A type is what the schema of its name says.
+    const isOfSchema = (line: string, source: string) => {
+      const [, name] = /export type (\w+)/.exec(line) ?? []
+      return name !== undefined && new RegExp(`^export const ${name}\\b`, "m").test(source)
+    }
+    const found = handWritten.filter((file) => !file.includes("/internal/")).flatMap((file) => {
+      const source = readFileSync(join(root, file), "utf8")
+      return Array.from(source.matchAll(silent), ([match]) => match.split("\n").at(-1)!)
+        .filter((line) => !isOfSchema(line, source)).map((line) => `${file}: ${line}`)
+    })
+    assert.deepStrictEqual(found, [])
+    assert.match("/**\n * @since 0.1.0\n */\nexport const silence = 1", silent)
+  })
+
   it("makes no generator function anew for each call, which V8 would keep with all that it sees", () => {
     const anew = (source: string) => /=>\s*(?:\{\s*return\s+)?Effect\.gen\(/.test(source)
     assert.isTrue(anew("const load = (userId: UserId) =>\n  Effect.gen(function*() {\n    yield* find(userId)\n  })"))

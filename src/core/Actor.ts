@@ -28,7 +28,7 @@ export class Actor extends Context.Service<Actor, {
 
 /**
  * Makes an actor from plain values, with its grants as lists of permissions by organisation. It throws when an id is
- * empty or longer than 200 code points.
+ * empty, longer than 200 code points, or no text that a database can store.
  *
  * @category constructors
  * @since 0.1.0

@@ -42,8 +42,8 @@ export interface CodeFormat {
 }
 
 /**
- * Codes of this format could be guessed, or would live too long. Unlike the errors of a request, this one stops the
- * startup.
+ * Codes of this format could be guessed or could not be typed, would live too long, or the format is no format: `rule`
+ * says what it must be. Unlike the errors of a request, this one stops the startup.
  *
  * @category errors
  * @since 0.1.0

@@ -92,8 +92,8 @@ export interface SetPhoneCommand {
 }
 
 /**
- * A new number replaces the old one at once, unverified, and takes any pending code with it. If the old number was
- * verified, its holder is told.
+ * A new number replaces the old one at once, unverified unless the host vouches for it, and takes any pending code with
+ * it. If the old number was verified, its holder is told.
  *
  * @category decisions
  * @since 0.1.0

@@ -82,6 +82,8 @@ export const PendingCode = Schema.TaggedUnion({
 export type PendingCode = typeof PendingCode.Type
 
 /**
+ * A pending code that a provider makes and checks.
+ *
  * @category models
  * @since 0.1.0
  */

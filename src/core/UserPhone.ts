@@ -9,7 +9,8 @@ import { PhoneNumber } from "./PhoneNumber.ts"
 import type { OrganizationId, UserId } from "./UserId.ts"
 
 /**
- * A user's wrong guesses. Only a right guess or an unlock ends the row; nothing clears the times.
+ * A user's wrong guesses. Only a right guess or an unlock ends the row; no event clears the times. An attempt
+ * that was right, or that the provider did not answer, loses its own time.
  *
  * @category models
  * @since 0.1.0

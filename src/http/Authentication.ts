@@ -6,6 +6,8 @@ import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
 import type { Actor } from "../core/Actor.ts"
 
 /**
+ * The security of the contract: a bearer token, from which the operations get their `Actor`.
+ *
  * @category services
  * @since 0.1.0
  */

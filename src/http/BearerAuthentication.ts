@@ -14,6 +14,8 @@ import { Authentication } from "./Authentication.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 
 /**
+ * Authentication by the `TokenVerifier` in context.
+ *
  * @category layers
  * @since 0.1.0
  */

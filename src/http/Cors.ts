@@ -16,6 +16,8 @@ import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 
 /**
+ * Which origins may call.
+ *
  * @category options
  * @since 0.1.0
  */

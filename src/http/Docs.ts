@@ -12,6 +12,8 @@ import * as Scope from "effect/Scope"
 import { PhoneApi } from "./PhoneApi.ts"
 
 /**
+ * The page at `/docs`, which needs nothing from the internet.
+ *
  * @category layers
  * @since 0.1.0
  */

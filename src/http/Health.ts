@@ -53,6 +53,8 @@ export const makeReady: Effect.Effect<Effect.Effect<void, Unavailable>> = Effect
 export const paths = { "/healthz": "GET", "/readyz": "GET" } as const
 
 /**
+ * The routes `/healthz` and `/readyz`.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -1,6 +1,6 @@
 /**
  * Reads a request's body by protobuf's JSON mapping: members in lowerCamelCase or snake_case, `null` as not set,
- * unknown members ignored. Whatever is wrong becomes an error that names the member and the rule.
+ * unknown members ignored. Whatever is wrong becomes an error that names the rule, and the member if it is about one.
  */
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"

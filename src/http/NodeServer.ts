@@ -22,6 +22,8 @@ import { Trailers } from "./Trailers.ts"
 export type { Certificate }
 
 /**
+ * Where the server listens, and what it takes.
+ *
  * @category options
  * @since 0.1.0
  */

@@ -49,6 +49,8 @@ export const SetPhoneBody = Schema.Struct({
 }).check(Schema.makeFilter(atMostOneVerification)).annotate({ identifier: "SetPhoneRequest" })
 
 /**
+ * The code that was typed.
+ *
  * @category schemas
  * @since 0.1.0
  */
@@ -279,6 +281,8 @@ export class AdditionsGroup extends HttpApiGroup.make("additions")
 {}
 
 /**
+ * All endpoints, for servers, typed clients and the OpenAPI description.
+ *
  * @category contracts
  * @since 0.1.0
  */

@@ -128,6 +128,8 @@ const layerAdditions = Layer.unwrap(
 )
 
 /**
+ * The handlers of both groups of the contract.
+ *
  * @category handlers
  * @since 0.1.0
  */

@@ -40,6 +40,9 @@ const operations = (options?: { readonly openapiPath: `/${string}` }) =>
 export const layerOperations = operations()
 
 /**
+ * All routes of the module: the operations, `/openapi.json`, `/docs`, the probes, and answers in the error shape for
+ * wrong paths and methods of the module.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -166,30 +166,40 @@ const refused = (httpStatus: number, code: number, message: string): Status => (
 export const unknownRoute = refused(404, 5, "Not Found")
 
 /**
+ * The path is known, the method is not one of its methods.
+ *
  * @category constants
  * @since 0.1.0
  */
 export const wrongMethod = refused(405, 12, "Method Not Allowed")
 
 /**
+ * The path cannot be decoded.
+ *
  * @category constants
  * @since 0.1.0
  */
 export const malformedPath = refused(400, 3, "the path must be percent-encoded UTF-8")
 
 /**
+ * The body is longer than `RequestBody.longest`.
+ *
  * @category constants
  * @since 0.1.0
  */
 export const bodyTooLarge = refused(413, 8, "the request body is larger than this service reads")
 
 /**
+ * The body of a JSON endpoint is declared as something else.
+ *
  * @category constants
  * @since 0.1.0
  */
 export const wrongContentType = refused(415, 3, "the content type must be application/json")
 
 /**
+ * The body of a JSON endpoint is compressed.
+ *
  * @category constants
  * @since 0.1.0
  */

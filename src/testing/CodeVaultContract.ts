@@ -15,6 +15,8 @@ const code = Redacted.make("271828")
 const recipient = numberOf(7)
 
 /**
+ * Declares the tests of the contract for one vault.
+ *
  * @category suites
  * @since 0.1.0
  */

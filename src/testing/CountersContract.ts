@@ -23,6 +23,8 @@ import {
 } from "./internal/Samples.ts"
 
 /**
+ * Declares the tests of the contract for a store that counts.
+ *
  * @category suites
  * @since 0.1.0
  */

@@ -34,6 +34,8 @@ export interface SuiteOptions<R = never> {
 }
 
 /**
+ * Declares the tests of the contract for one outbox, with the users and the store beside it.
+ *
  * @category suites
  * @since 0.1.0
  */

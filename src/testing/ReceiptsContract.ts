@@ -14,6 +14,8 @@ import { assertSame } from "./internal/Same.ts"
 import { folded } from "./internal/Samples.ts"
 
 /**
+ * Declares the tests of the contract for an outbox that takes reports.
+ *
  * @category suites
  * @since 0.1.0
  */

@@ -61,6 +61,8 @@ export class ScriptedProvider extends Context.Service<ScriptedProvider, {
 }>()("effect-user-phone/testing/SmsNotifierContract/ScriptedProvider") {}
 
 /**
+ * What the suite has to know of the provider.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -70,6 +72,8 @@ export interface SuiteOptions {
 }
 
 /**
+ * Declares the tests of the contract for one notifier.
+ *
  * @category suites
  * @since 0.1.0
  */

@@ -26,6 +26,8 @@ import {
 } from "./internal/Samples.ts"
 
 /**
+ * Declares the tests of the contract for one store.
+ *
  * @category suites
  * @since 0.1.0
  */

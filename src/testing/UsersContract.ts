@@ -14,6 +14,8 @@ import { assertSame } from "./internal/Same.ts"
 import { committed, folded, newUserId, numberOf, register, settingNumber } from "./internal/Samples.ts"
 
 /**
+ * Declares the tests of the contract for one registry of users.
+ *
  * @category suites
  * @since 0.1.0
  */

@@ -33,6 +33,8 @@ export class ScriptedVerification extends Context.Service<ScriptedVerification, 
 }>()("effect-user-phone/testing/VerificationProviderContract/ScriptedVerification") {}
 
 /**
+ * What the suite has to know of the service.
+ *
  * @category options
  * @since 0.1.0
  */
