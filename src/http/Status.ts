@@ -246,6 +246,38 @@ export const wrongRpcContentType = refused(415, 3, "the content type must be one
 export const unknownService = refused(404, 5, "no such service")
 
 /**
+ * An expectation other than 100-continue, which Node meets by itself.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const unknownExpectation = refused(417, 12, "the only expectation there is is 100-continue")
+
+/**
+ * The headers are longer than Node reads.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const headersTooLarge = refused(431, 3, "the request's headers are too large")
+
+/**
+ * The request began and did not come to its end.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const requestTimeout = refused(408, 3, "the request did not arrive in time")
+
+/**
+ * Node cannot parse what came.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const notHttp = refused(400, 3, "the request is not HTTP")
+
+/**
  * A bug. The log says what it was; the caller does not learn it.
  *
  * @category constants

@@ -3,6 +3,8 @@
  */
 import * as Http from "node:http"
 import type * as Net from "node:net"
+import { statusJson } from "../ErrorResponse.ts"
+import * as Status from "../Status.ts"
 
 /**
  * Refuses an expectation other than 100-continue, which Node meets by itself.
@@ -19,8 +21,9 @@ export const answerExpectation = (
 ): void => {
   // The client may send the body all the same.
   const close = httpVersionMajor === 1 ? { connection: "close" } : {}
-  response.writeHead(417, { "content-type": "application/json", ...close })
-  response.end(bodyOf(12, "the only expectation there is is 100-continue"))
+  const { body, status } = statusJson(Status.unknownExpectation)
+  response.writeHead(status, { "content-type": "application/json", ...close })
+  response.end(JSON.stringify(body))
 }
 
 /**
@@ -30,15 +33,13 @@ export const answerExpectation = (
  * @since 0.1.0
  */
 export const answerMalformed = (error: NodeJS.ErrnoException, socket: Net.Socket): void => {
-  const [status, message] = error.code === "HPE_HEADER_OVERFLOW"
-    ? [431, "the request's headers are too large"] as const
+  const status = error.code === "HPE_HEADER_OVERFLOW"
+    ? Status.headersTooLarge
     : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-    ? [408, "the request did not arrive in time"] as const
-    : [400, "the request is not HTTP"] as const
-  socket.end(errorOver(status, 3, message))
+    ? Status.requestTimeout
+    : Status.notHttp
+  socket.end(errorOver(status))
 }
-
-const bodyOf = (code: number, message: string): string => JSON.stringify({ code, message })
 
 /**
  * An error as the last answer of a connection.
@@ -46,8 +47,9 @@ const bodyOf = (code: number, message: string): string => JSON.stringify({ code,
  * @category constructors
  * @since 0.1.0
  */
-export const errorOver = (status: number, code: number, message: string): string => {
-  const body = bodyOf(code, message)
+export const errorOver = (error: Status.Status): string => {
+  const { body: json, status } = statusJson(error)
+  const body = JSON.stringify(json)
   return `HTTP/1.1 ${status} ${
     Http.STATUS_CODES[status]
   }\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`

@@ -12,6 +12,7 @@ import * as Http from "node:http"
 import * as Http2 from "node:http2"
 import * as Https from "node:https"
 import * as Net from "node:net"
+import * as Status from "../Status.ts"
 import { answerExpectation, answerMalformed, errorOver } from "./NodeAnswers.ts"
 
 /**
@@ -65,7 +66,7 @@ export const make = (tls: Certificate | undefined, silence: Silence = { first: 6
     else if (!answering.endAfterAnswer(socket)) answerMalformed(error, socket)
   })
   http1.on("checkExpectation", answerExpectation)
-  http1.on("connect", (_request, socket: Net.Socket) => socket.end(errorOver(405, 12, "Method Not Allowed")))
+  http1.on("connect", (_request, socket: Net.Socket) => socket.end(errorOver(Status.wrongMethod)))
   holdEarly(http1)
 
   /** Stops listening and ends each connection after its next answer; at the latest after `timeout`. */
