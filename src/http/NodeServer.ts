@@ -15,7 +15,7 @@ import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import type * as Http2 from "node:http2"
 import { type Certificate, make } from "./internal/NodeListener.ts"
-import * as RequestBody from "./RequestBody.ts"
+import * as RequestBody from "./internal/RequestBody.ts"
 import * as Routes from "./Routes.ts"
 import { Trailers } from "./Trailers.ts"
 

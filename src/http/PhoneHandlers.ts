@@ -18,7 +18,7 @@ import type { Details } from "../core/UserStore.ts"
 import { VerifyPhone } from "../core/VerifyPhone.ts"
 import { Authentication } from "./Authentication.ts"
 import { errorResponse } from "./ErrorResponse.ts"
-import * as JsonBody from "./JsonBody.ts"
+import * as JsonBody from "./internal/JsonBody.ts"
 import { atMostOneVerification, EmptyMessage, PhoneApi } from "./PhoneApi.ts"
 import * as PhoneJson from "./PhoneJson.ts"
 

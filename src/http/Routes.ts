@@ -5,9 +5,9 @@
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
 import * as BearerAuthentication from "./BearerAuthentication.ts"
-import * as Docs from "./Docs.ts"
 import * as Fallback from "./Fallback.ts"
 import * as Health from "./Health.ts"
+import * as Docs from "./internal/Docs.ts"
 import { PhoneApi } from "./PhoneApi.ts"
 import * as PhoneHandlers from "./PhoneHandlers.ts"
 

@@ -23,9 +23,9 @@ import { file_zitadel_message } from "./gen/zitadel/message_pb.ts"
 import { UserService } from "./gen/zitadel/user/v2/user_service_pb.ts"
 import { UserService as UserServiceV2beta } from "./gen/zitadel/user/v2beta/user_service_pb.ts"
 import * as Health from "./Health.ts"
+import * as RequestBody from "./internal/RequestBody.ts"
 import * as RpcStream from "./internal/RpcStream.ts"
 import * as RpcUnary from "./internal/RpcUnary.ts"
-import * as RequestBody from "./RequestBody.ts"
 import * as Status from "./Status.ts"
 
 const services = [UserService, UserServiceV2beta, PhoneService, HealthService, ServerReflection]

@@ -11,7 +11,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { SmsReceipts } from "../core/SmsReceipts.ts"
 import { errorResponse } from "./ErrorResponse.ts"
 import { answeringBugs, onExactPath } from "./Fallback.ts"
-import { RequestBody } from "./RequestBody.ts"
+import { RequestBody } from "./internal/RequestBody.ts"
 
 /**
  * The part of the address before the provider's name.

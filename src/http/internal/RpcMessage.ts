@@ -16,8 +16,8 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { InvalidArgument } from "../../core/Errors.ts"
 import { textRule } from "../../core/UserId.ts"
-import * as JsonBody from "../JsonBody.ts"
 import { atMostOneOf, EmptyMessage } from "../PhoneApi.ts"
+import * as JsonBody from "./JsonBody.ts"
 
 /**
  * @category models

@@ -7,10 +7,10 @@ import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import { InvalidArgument } from "../core/Errors.ts"
-import { Refused } from "./ErrorResponse.ts"
+import { InvalidArgument } from "../../core/Errors.ts"
+import { Refused } from "../ErrorResponse.ts"
+import * as Status from "../Status.ts"
 import { RequestBody } from "./RequestBody.ts"
-import * as Status from "./Status.ts"
 
 /**
  * A decoder of bodies for a message type on the wire, whose fields are in lowerCamelCase. A missing body counts as an

@@ -48,6 +48,6 @@ export const read = (
  * @category references
  * @since 0.1.0
  */
-export const RequestBody = Context.Reference<typeof read>("effect-user-phone/http/RequestBody", {
+export const RequestBody = Context.Reference<typeof read>("effect-user-phone/http/internal/RequestBody", {
   defaultValue: () => read
 })

@@ -9,7 +9,7 @@ import * as HttpBody from "effect/http/HttpBody"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Scope from "effect/Scope"
-import { PhoneApi } from "./PhoneApi.ts"
+import { PhoneApi } from "../PhoneApi.ts"
 
 /**
  * The page at `/docs`, which needs nothing from the internet.
