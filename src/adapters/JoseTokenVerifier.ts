@@ -145,7 +145,10 @@ const failure = (error: unknown): Unauthenticated | Unavailable =>
   error instanceof errors.JOSEError && error.code !== "ERR_JWKS_TIMEOUT" && error.code !== "ERR_JOSE_GENERIC" &&
     error.code !== "ERR_JWKS_INVALID"
     ? new Unauthenticated({ reason: "TokenInvalid" })
-    : new Unavailable({ cause: "the token issuer's keys cannot be fetched" })
+    : new Unavailable({ cause: `the token issuer's keys ${isOfWeakKey(error) ? "are too weak" : "cannot be fetched"}` })
+
+/** For an RSA key of fewer than 2048 bits, jose throws no error of its own. */
+const isOfWeakKey = (error: unknown): boolean => error instanceof TypeError && error.message.includes("modulusLength")
 
 const decodeClaims = Schema.decodeUnknownEffect(Schema.Struct({
   userId: UserId,

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
+import { generateKeyPairSync, sign as signText } from "node:crypto"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as JoseTokenVerifier from "../../src/adapters/JoseTokenVerifier.ts"
@@ -58,6 +59,27 @@ describe("JoseTokenVerifier with a secret", () => {
       ])
       assert.strictEqual((yield* verify(yield* sign())).grants.size, 0)
     }).pipe(Effect.provide(shared)))
+
+  it.effect("finds organisation and grants in the claims that it is told", () =>
+    Effect.gen(function*() {
+      const verifier = JoseTokenVerifier.layerSecret({
+        issuer,
+        audience,
+        secret: Redacted.make(secret),
+        organizationClaim: "urn:zitadel:iam:user:resourceowner:id",
+        grantsClaim: "https://example.com/grants"
+      })
+      const claims = {
+        "urn:zitadel:iam:user:resourceowner:id": "acme",
+        "https://example.com/grants": { acme: ["user.write"] },
+        grants: { demo: ["user.write"] }
+      }
+      const token = yield* sign({ claims })
+      const actor = yield* Effect.provide(verify(token), verifier)
+      assert.deepStrictEqual([actor.organization, [...actor.grants.keys()]], ["acme", ["acme"]])
+      const without = yield* sign({ claims: { "https://example.com/grants": {} } })
+      assert.strictEqual((yield* Effect.flip(Effect.provide(verify(without), verifier)))._tag, "Unauthenticated")
+    }))
 
   it.effect("takes a token until two seconds after it expires, by Effect's clock", () =>
     Effect.gen(function*() {
@@ -198,6 +220,21 @@ describe("JoseTokenVerifier with published keys", () => {
       for (const choice of choices) {
         assert.strictEqual((yield* Effect.flip(check(yield* token(choice))))._tag, "Unauthenticated")
       }
+    }))
+
+  it.live("says of an RSA key of fewer than 2048 bits that it is too weak, not that it cannot be fetched", () =>
+    Effect.gen(function*() {
+      const { check, state } = yield* keyServer
+      const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 1024 })
+      state.body = JSON.stringify({ keys: [{ ...publicKey.export({ format: "jwk" }), kid: "k1", alg: "RS256" }] })
+      const part = (json: object) => Buffer.from(JSON.stringify(json)).toString("base64url")
+      const exp = Math.floor((yield* DateTime.now).epochMilliseconds / 1000) + 60
+      const claims = { sub: "ada", org: "demo", iss: issuer, aud: audience, exp }
+      const signed = `${part({ alg: "RS256", kid: "k1" })}.${part(claims)}`
+      const signature = signText("sha256", Buffer.from(signed), privateKey).toString("base64url")
+      const error = yield* Effect.flip(check(`${signed}.${signature}`))
+      assert.strictEqual(error._tag, "Unavailable")
+      assert.strictEqual(error.cause, "the token issuer's keys are too weak")
     }))
 
   for (
