@@ -7,8 +7,9 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { fullUntil, type Window } from "./Counters.ts"
+import type { Guesses } from "./Guesses.ts"
 import * as LimitKinds from "./internal/LimitKinds.ts"
-import type { Guesses, SendWait } from "./UserPhone.ts"
+import type { SendWait } from "./UserPhone.ts"
 
 /**
  * How long a user waits between two codes that are sent: `first`, doubled with every code up to `longest`, and halved

@@ -4,43 +4,10 @@
  */
 import * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"
+import * as Guesses from "./Guesses.ts"
 import { Dead, PendingCode } from "./PendingCode.ts"
 import { PhoneNumber } from "./PhoneNumber.ts"
 import type { OrganizationId, UserId } from "./UserId.ts"
-
-/**
- * A user's wrong guesses. Only a right guess or an unlock ends the row; no event clears the times. An attempt
- * that was right, or that the provider did not answer, loses its own time.
- *
- * @category models
- * @since 0.1.0
- */
-export const Guesses = Schema.Struct({
-  wrongInARow: Schema.Natural,
-  /** The times of the latest hundred wrong guesses, latest first. */
-  wrongAt: Schema.Array(Schema.DateTimeUtc),
-  /** The latest ten attempts whose outcome is not known, latest first; left out if there is none. */
-  unsettled: Schema.optionalKey(Schema.Array(Schema.Struct({ attemptId: Schema.String, at: Schema.DateTimeUtc })))
-})
-
-/**
- * @category models
- * @since 0.1.0
- */
-export type Guesses = typeof Guesses.Type
-
-/** No guess yet. */
-export const noGuesses: Guesses = { wrongInARow: 0, wrongAt: [] }
-
-/**
- * How many times of wrong guesses a user's state keeps: the most that a limit on them can count.
- *
- * @category constants
- * @since 0.1.0
- */
-export const rememberedGuesses = 100
-
-const rememberedAttempts = 10
 
 /**
  * When the next code may be sent to a user, as it was fixed when the latest one was.
@@ -87,7 +54,7 @@ export interface UserPhone {
    * code returned.
    */
   readonly proven: string | undefined
-  readonly guesses: Guesses
+  readonly guesses: Guesses.Guesses
   /** Undefined before the first code was sent. */
   readonly wait: SendWait | undefined
 }
@@ -214,16 +181,18 @@ const effectOf = (user: UserPhone, { at, change }: UserPhoneEvent): Partial<User
         phone: user.phone && { ...user.phone, verified: true },
         pending: undefined,
         proven: change.proven,
-        guesses: change.vouched ? user.guesses : { ...uncounted(user.guesses, change.attemptId), wrongInARow: 0 }
+        guesses: change.vouched ? user.guesses : Guesses.proven(user.guesses, change.attemptId)
       }
     case "user.human.phone.verification.attempted":
       return counted(user, at, change.attemptId)
     case "user.human.phone.verification.failed":
-      return change.attemptId === undefined ? counted(user, at) : { guesses: settled(user.guesses, change.attemptId) }
+      return change.attemptId === undefined
+        ? counted(user, at)
+        : { guesses: Guesses.settled(user.guesses, change.attemptId) }
     case "user.human.phone.verification.unanswered":
       return takenBack(user, change)
     case "user.human.phone.verification.unlocked":
-      return { guesses: { ...user.guesses, wrongInARow: 0 } }
+      return { guesses: Guesses.withoutRow(user.guesses) }
     case "user.human.phone.code.added":
       return change.wait === undefined ? { pending: change.pending } : { pending: change.pending, wait: change.wait }
     case "user.human.phone.code.sent": {
@@ -242,14 +211,7 @@ const effectOf = (user: UserPhone, { at, change }: UserPhoneEvent): Partial<User
 /** Adds a wrong guess to the pending code and to the user; with an `attemptId` if its outcome is not known yet. */
 const counted = ({ guesses, pending }: UserPhone, at: DateTime.Utc, attemptId?: string): Partial<UserPhone> => ({
   pending: pending && { ...pending, wrongGuesses: pending.wrongGuesses + 1 },
-  guesses: {
-    ...guesses,
-    wrongInARow: guesses.wrongInARow + 1,
-    wrongAt: [at, ...guesses.wrongAt].slice(0, rememberedGuesses),
-    ...(attemptId !== undefined && {
-      unsettled: [{ attemptId, at }, ...guesses.unsettled ?? []].slice(0, rememberedAttempts)
-    })
-  }
+  guesses: Guesses.counted(guesses, at, attemptId)
 })
 
 /**
@@ -260,32 +222,9 @@ const takenBack = (
   { guesses, pending }: UserPhone,
   { attemptId, codeId, dead }: { readonly attemptId: string; readonly codeId: string; readonly dead?: Dead }
 ): Partial<UserPhone> =>
-  isSettled(guesses, attemptId) ? {} : {
+  Guesses.isSettled(guesses, attemptId) ? {} : {
     pending: pending?._tag === "ProviderCode" && pending.codeId === codeId
       ? { ...pending, wrongGuesses: Math.max(0, pending.wrongGuesses - 1), ...(dead && { dead }) }
       : pending,
-    guesses: { ...uncounted(guesses, attemptId), wrongInARow: Math.max(0, guesses.wrongInARow - 1) }
+    guesses: Guesses.takenBack(guesses, attemptId)
   }
-
-/** The guesses without the time of an unsettled attempt, which thereby is settled. */
-const uncounted = (guesses: Guesses, attemptId: string | undefined): Guesses => {
-  const attempt = guesses.unsettled?.find((one) => one.attemptId === attemptId)
-  if (attempt === undefined) return guesses
-  const index = guesses.wrongAt.findIndex((time) => DateTime.Equivalence(time, attempt.at))
-  return { ...settled(guesses, attempt.attemptId), wrongAt: guesses.wrongAt.filter((_, place) => place !== index) }
-}
-
-const settled = ({ unsettled = [], ...guesses }: Guesses, attemptId: string): Guesses => {
-  const others = unsettled.filter((one) => one.attemptId !== attemptId)
-  return others.length === 0 ? guesses : { ...guesses, unsettled: others }
-}
-
-/**
- * Whether the outcome of an attempt is known. An attempt that was forgotten in favour of ten later ones counts as
- * settled: it was wrong.
- *
- * @category getters
- * @since 0.1.0
- */
-export const isSettled = ({ unsettled = [] }: Guesses, attemptId: string): boolean =>
-  !unsettled.some((one) => one.attemptId === attemptId)

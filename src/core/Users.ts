@@ -6,8 +6,9 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { NotFound, Unavailable } from "./Errors.ts"
+import { noGuesses } from "./Guesses.ts"
 import type { OrganizationId, UserId } from "./UserId.ts"
-import { noGuesses, type UserPhone } from "./UserPhone.ts"
+import type { UserPhone } from "./UserPhone.ts"
 
 /**
  * The id is taken, by a user or by one that was removed: ids are never used again.

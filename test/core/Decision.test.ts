@@ -528,7 +528,11 @@ describe("a code that a provider makes", () => {
     const { code: asked } = Result.getOrThrow(ask(waiting, at(5)))
     const { after, charges, events } = decideAttempt(waiting, { attemptId: "a", code: asked }, { limits, now: at(5) })
     assertSame(events.map(({ change }) => change), [attempted])
-    assertSame(after.guesses, { wrongInARow: 1, wrongAt: [at(5)], unsettled: [{ attemptId: "a", at: at(5) }] })
+    assertSame(after.guesses, {
+      wrongInARow: 1,
+      wrongAt: [at(5)],
+      unsettled: [{ attemptId: "a", at: at(5), inRow: true }]
+    })
     assertSame(charges, [{
       counter: `wrong-guesses/number/${fingerprint("1")}`,
       reason: "WRONG_GUESSES_PER_NUMBER",

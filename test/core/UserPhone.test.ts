@@ -1,8 +1,9 @@
 /** The aggregate, without any layer: what an event does. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { isSettled } from "../../src/core/Guesses.ts"
 import type { PendingCode } from "../../src/core/PendingCode.ts"
-import { evolve, isSettled, nextEvent, PhoneChange } from "../../src/core/UserPhone.ts"
+import { evolve, nextEvent, PhoneChange } from "../../src/core/UserPhone.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
 import {
   added,
@@ -95,6 +96,13 @@ describe("evolve of a code that a provider makes and checks", () => {
     attemptId
   })
 
+  const open = (attemptId: string, time: number, inRow = true) => ({ attemptId, at: at(time), inRow })
+  const unanswered = (attemptId: string, codeId = "p"): PhoneChange => ({
+    type: "user.human.phone.verification.unanswered",
+    codeId,
+    attemptId
+  })
+
   it("learns the provider's id when the code is sent, of that code only", () => {
     assertSame(fold(waiting, [sent]).pending, { ...pending, verificationId: "v" })
     assertSame(fold(waiting, [{ ...sent, codeId: "another" }]).pending, pending)
@@ -105,7 +113,7 @@ describe("evolve of a code that a provider makes and checks", () => {
   it("counts a guess when it is attempted, and not again when it has failed", () => {
     const after = fold(waiting, [attempted("a")], at(10))
     assert.strictEqual(after.pending?.wrongGuesses, 1)
-    assertSame(after.guesses, { wrongInARow: 1, wrongAt: [at(10)], unsettled: [{ attemptId: "a", at: at(10) }] })
+    assertSame(after.guesses, { wrongInARow: 1, wrongAt: [at(10)], unsettled: [open("a", 10)] })
     assert.isFalse(isSettled(after.guesses, "a"))
     const failed = fold(after, [{ type: "user.human.phone.verification.failed", codeId: "p", attemptId: "a" }])
     assertSame(failed.guesses, { wrongInARow: 1, wrongAt: [at(10)] })
@@ -115,7 +123,6 @@ describe("evolve of a code that a provider makes and checks", () => {
 
   it("counts the attempt no longer that was right, and every other still", () => {
     const after = fold(waiting, [attempted("a"), attempted("b"), attempted("c")], at(10))
-    const unsettled = [{ attemptId: "c", at: at(12) }, { attemptId: "b", at: at(11) }, { attemptId: "a", at: at(10) }]
     const right = (attemptId: string): PhoneChange => ({
       type: "user.human.phone.verified",
       proven: fingerprint("1"),
@@ -125,8 +132,9 @@ describe("evolve of a code that a provider makes and checks", () => {
     assertSame(fold(after, [right("b")]).guesses, {
       wrongInARow: 0,
       wrongAt: [at(12), at(10)],
-      unsettled: unsettled.filter(({ attemptId }) => attemptId !== "b")
+      unsettled: [open("c", 12, false), open("a", 10, false)]
     })
+    const unsettled = [open("c", 12, false), open("b", 11, false), open("a", 10, false)]
     const all = { wrongInARow: 0, wrongAt: [at(12), at(11), at(10)], unsettled }
     assertSame(fold(after, [right("d")]).guesses, all)
     assertSame(fold(after, [verified]).guesses, all)
@@ -134,27 +142,35 @@ describe("evolve of a code that a provider makes and checks", () => {
 
   it("counts the attempt no longer that was not answered, once, on its code and of the user", () => {
     const after = fold(waiting, [attempted("a"), attempted("b")], at(10))
-    const unsettled = [{ attemptId: "b", at: at(11) }]
-    const unanswered = (codeId: string): PhoneChange => ({
-      type: "user.human.phone.verification.unanswered",
-      codeId,
-      attemptId: "a"
-    })
-    const taken = fold(after, [unanswered("p")])
-    assertSame(taken.guesses, { wrongInARow: 1, wrongAt: [at(11)], unsettled })
+    const taken = fold(after, [unanswered("a")])
+    assertSame(taken.guesses, { wrongInARow: 1, wrongAt: [at(11)], unsettled: [open("b", 11)] })
     assert.strictEqual(taken.pending?.wrongGuesses, 1)
-    const again = fold(taken, [unanswered("p")])
+    const again = fold(taken, [unanswered("a")])
     assertSame([again.guesses, again.pending], [taken.guesses, taken.pending])
-    // The code may be another by then, and the row may have ended.
-    assert.strictEqual(fold(after, [unanswered("another")]).pending?.wrongGuesses, 2)
-    const unlocked: PhoneChange = { type: "user.human.phone.verification.unlocked" }
-    assertSame(fold(after, [unlocked, unanswered("p")]).guesses, { wrongInARow: 0, wrongAt: [at(11)], unsettled })
+    // The code may be another by then.
+    assert.strictEqual(fold(after, [unanswered("a", "another")]).pending?.wrongGuesses, 2)
+  })
+
+  it("takes no guess out of a row that began after the attempt", () => {
+    const before = fold(waiting, [attempted("a"), attempted("b")], at(10))
+    for (const end of [unlocked, verified]) {
+      const after = fold(before, [end, { type: "user.human.phone.code.added", pending }, failed], at(20))
+      assert.strictEqual(after.guesses.wrongInARow, 1)
+      assertSame(fold(after, [unanswered("a")]).guesses, {
+        wrongInARow: 1,
+        wrongAt: [at(22), at(11)],
+        unsettled: [open("b", 11, false)]
+      })
+    }
+    // An attempt of the present row is taken out of it, also beside one of an earlier row.
+    const beside = fold(before, [unlocked, attempted("c"), unanswered("a"), unanswered("c")], at(20))
+    assertSame(beside.guesses, { wrongInARow: 0, wrongAt: [at(11)], unsettled: [open("b", 11, false)] })
   })
 
   it("tells attempts apart that were recorded in the same millisecond", () => {
     const frozen = ["a", "b"].reduce((user, id) => evolve(user, nextEvent(user, attempted(id), at(10))), waiting)
-    const taken = fold(frozen, [{ type: "user.human.phone.verification.unanswered", codeId: "p", attemptId: "b" }])
-    assertSame(taken.guesses, { wrongInARow: 1, wrongAt: [at(10)], unsettled: [{ attemptId: "a", at: at(10) }] })
+    const taken = fold(frozen, [unanswered("b")])
+    assertSame(taken.guesses, { wrongInARow: 1, wrongAt: [at(10)], unsettled: [open("a", 10)] })
     assert.deepStrictEqual(["a", "b"].map((id) => isSettled(taken.guesses, id)), [false, true])
   })
 

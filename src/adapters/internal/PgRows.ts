@@ -7,10 +7,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Window } from "../../core/Counters.ts"
+import { Guesses } from "../../core/Guesses.ts"
 import { PendingCode } from "../../core/PendingCode.ts"
 import { PhoneNumber } from "../../core/PhoneNumber.ts"
 import type { OrganizationId, UserId } from "../../core/UserId.ts"
-import { Guesses, PhoneChange, SendWait, type UserPhone, type UserPhoneEvent } from "../../core/UserPhone.ts"
+import { PhoneChange, SendWait, type UserPhone, type UserPhoneEvent } from "../../core/UserPhone.ts"
 
 /** The columns of `users` that make up the aggregate, in the order of `UserRow`. */
 export const userColumns =

@@ -4,7 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import type { Window } from "../Counters.ts"
-import { rememberedGuesses } from "../UserPhone.ts"
+import { rememberedGuesses } from "../Guesses.ts"
 
 /** Says what a limit has to be, or undefined if it is that. */
 export type Rule = (limit: unknown) => string | undefined

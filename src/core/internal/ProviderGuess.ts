@@ -22,9 +22,10 @@ import {
   decideUnanswered,
   wrongGuess
 } from "../GuessDecision.ts"
+import { isSettled } from "../Guesses.ts"
 import type { PhoneNumber } from "../PhoneNumber.ts"
 import type { UserId } from "../UserId.ts"
-import { isSettled, type UserPhone } from "../UserPhone.ts"
+import type { UserPhone } from "../UserPhone.ts"
 import type { Details } from "../UserStore.ts"
 import { type CheckOutcome, VerificationProvider } from "../VerificationProvider.ts"
 import { limitsInForce, type LostRace, PhoneCommand } from "./PhoneCommand.ts"
