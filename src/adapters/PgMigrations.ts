@@ -138,6 +138,25 @@ const growth = Effect.gen(function*() {
   yield* sql`DROP INDEX IF EXISTS user_phone.outbox_queued_of_user`
 })
 
+/** Gives attempts at providers' codes ids, and tells numbers that a host vouched for from those that a code proved. */
+const attempts = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const attempted = "user.human.phone.verification.attempted"
+  yield* sql`UPDATE user_phone.events SET data = data || jsonb_build_object('attemptId', sequence::text)
+    WHERE type = ${attempted} AND NOT data ? 'attemptId'`
+  // The outcome named the time of its attempt, or, if wrong, only that there was one: the latest, as far as anybody knows.
+  yield* sql`UPDATE user_phone.events e SET data = (data - 'attemptedAt' - 'attempted') || jsonb_build_object('attemptId',
+      coalesce((SELECT max(a.sequence)::text FROM user_phone.events a
+        WHERE a.user_id = e.user_id AND a.type = ${attempted} AND a.sequence < e.sequence
+          AND (e.data ? 'attempted' OR a.at = (e.data ->> 'attemptedAt')::timestamptz)), ''))
+    WHERE data ? 'attemptedAt' OR data ? 'attempted'`
+  yield* sql`UPDATE user_phone.users u SET proven = 'vouched/' || proven
+    WHERE proven IS NOT NULL AND (SELECT (data ->> 'vouched')::boolean FROM user_phone.events e
+      WHERE e.user_id = u.user_id AND type = 'user.human.phone.verified' ORDER BY sequence DESC LIMIT 1)`
+  yield* sql`UPDATE user_phone.events SET data = jsonb_set(data, '{proven}', to_jsonb('vouched/' || (data ->> 'proven')))
+    WHERE type = 'user.human.phone.verified' AND (data ->> 'vouched')::boolean AND data ->> 'proven' <> ''`
+})
+
 /** In order, and never changed once released. The newest one installs all functions in their present form. */
 const migrations = {
   "0001_user_phone": tables,
@@ -147,7 +166,8 @@ const migrations = {
   "0005_routes": routes,
   "0006_growth": growth,
   "0007_arrays": Effect.void,
-  "0008_isolation": PgFunctions.install
+  "0008_isolation": Effect.void,
+  "0009_attempts": Effect.andThen(attempts, PgFunctions.install)
 }
 
 /** Refuses a schema of a newer version: its functions have been replaced, so single calls would fail. */

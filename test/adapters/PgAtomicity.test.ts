@@ -87,7 +87,7 @@ describe("migrations", () => {
       yield* start
       const sql = yield* SqlClient.SqlClient
       const rows = yield* sql`SELECT migration_id FROM user_phone.migrations`
-      assert.deepStrictEqual(rows, [1, 2, 3, 4, 5, 6, 7, 8].map((migration_id) => ({ migration_id })))
+      assert.deepStrictEqual(rows, [1, 2, 3, 4, 5, 6, 7, 8, 9].map((migration_id) => ({ migration_id })))
     }).pipe(Effect.provide(layerClient.pipe(Layer.provideMerge(layerDatabase)))))
 })
 
@@ -154,6 +154,66 @@ describe("a schema from before", () => {
       const history = yield* store.history(user.userId)
       assertSame(history.slice(0, 2), change.events)
       assert.strictEqual(history[2]?.change.type, "user.human.phone.verified")
+    }).pipe(Effect.provide(layerStores)))
+
+  it.live("has its attempts told apart, and the numbers that a host vouched for", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const store = yield* UserStore.UserStore
+      const now = yield* DateTime.now
+      const [guesser, ward, proven] = [yield* register(), yield* register(), yield* register()]
+      const at = (seconds: number) => DateTime.toDateUtc(DateTime.add(now, { seconds }))
+      const log = (userId: string, events: ReadonlyArray<readonly [type: string, data: object]>) =>
+        Effect.forEach(events, ([type, data], index) =>
+          sql`INSERT INTO user_phone.events (user_id, sequence, type, at, data)
+            VALUES (${userId}, ${index + 1}, ${`user.human.phone.${type}`}, ${at(index)}, ${
+            JSON.stringify(data)
+          }::jsonb)`)
+      const codeId = crypto.randomUUID()
+      yield* log(guesser.userId, [
+        ["verification.attempted", { codeId }],
+        ["verification.attempted", { codeId }],
+        ["verification.unanswered", { codeId, attemptedAt: at(0) }],
+        ["verification.failed", { codeId, attempted: true }],
+        ["verification.attempted", { codeId }],
+        ["verification.failed", { codeId }],
+        ["verified", { proven: "print", vouched: false, attemptedAt: at(4) }]
+      ])
+      yield* log(ward.userId, [
+        ["verified", { proven: "first", vouched: false }],
+        ["verified", { proven: "print", vouched: true }]
+      ])
+      yield* log(proven.userId, [
+        ["verified", { proven: "first", vouched: true }],
+        ["verified", { proven: "print", vouched: false }]
+      ])
+      yield* sql`UPDATE user_phone.users SET proven = 'print'
+        WHERE ${sql.in("user_id", [guesser.userId, ward.userId, proven.userId])}`
+      yield* sql`DELETE FROM user_phone.migrations WHERE migration_id > 8`
+
+      yield* PgMigrations.run
+      const changesOf = (userId: UserId.UserId) =>
+        Effect.map(store.history(userId), (history) =>
+          history.map(({ change: { type: _, ...change } }) =>
+            change
+          ))
+      assert.deepStrictEqual<ReadonlyArray<object>>(yield* changesOf(guesser.userId), [
+        { codeId, attemptId: "1" },
+        { codeId, attemptId: "2" },
+        { codeId, attemptId: "1" },
+        { codeId, attemptId: "2" },
+        { codeId, attemptId: "5" },
+        { codeId },
+        { proven: "print", vouched: false, attemptId: "5" }
+      ])
+      const { guesses } = (yield* store.history(guesser.userId)).reduce(UserPhone.evolve, guesser)
+      assertSame(guesses, { wrongInARow: 0, wrongAt: [5, 1].map((second) => DateTime.makeUnsafe(at(second))) })
+      assert.deepStrictEqual<ReadonlyArray<object>>(yield* changesOf(ward.userId), [
+        { proven: "first", vouched: false },
+        { proven: "vouched/print", vouched: true }
+      ])
+      const states = yield* Effect.forEach([guesser, ward, proven], ({ userId }) => store.load(userId))
+      assert.deepStrictEqual(states.map((state) => state?.proven), ["print", "vouched/print", "print"])
     }).pipe(Effect.provide(layerStores)))
 })
 

@@ -35,7 +35,7 @@ for (const isolation of ["read committed", "repeatable read", "serializable"]) {
         yield* Effect.all(Array.from({ length: 8 }, () => start), { concurrency: "unbounded" })
         const sql = yield* SqlClient.SqlClient
         const [row] = yield* sql`SELECT count(*)::int AS count, max(migration_id) AS newest FROM user_phone.migrations`
-        assert.deepStrictEqual(row, { count: 8, newest: 8 })
+        assert.deepStrictEqual(row, { count: 9, newest: 9 })
       }).pipe(Effect.provide(ownClient)))
 
     it.effect("lets no change pass a counter that others have filled while it waited for it", () =>
@@ -87,7 +87,7 @@ layer(layerDatabase, { excludeTestServices: true })("a schema of a newer version
       const { message } = yield* Effect.flip(PgMigrations.run)
       assert.strictEqual(
         message,
-        "the schema user_phone is of a newer version: it has migration 99, and this one knows 8"
+        "the schema user_phone is of a newer version: it has migration 99, and this one knows 9"
       )
     }).pipe(Effect.provide(ownClient)))
 })
@@ -106,7 +106,7 @@ layer(layerDatabase, { excludeTestServices: true })("a role that was given the s
       assert.strictEqual(refused.reason._tag, "AuthorizationError")
       yield* PgMigrations.run
       const [row] = yield* sql`SELECT max(migration_id) AS newest FROM user_phone.migrations`
-      assert.deepStrictEqual(row, { newest: 8 })
+      assert.deepStrictEqual(row, { newest: 9 })
       yield* PgMigrations.run
     }).pipe(Effect.scoped, Effect.provide(clientOf(1))))
 })
