@@ -13,6 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
+import { tellOf } from "../core/internal/Printable.ts"
 import {
   type HandOver,
   Paused,
@@ -92,6 +93,7 @@ export const make = (
   const learn = Effect.fnUntraced(function*(
     { breaker, name }: Guarded,
     attempt: Attempt,
+    { content, recipient }: Sms,
     exit: Exit.Exit<HandOver, SmsNotSent>
   ) {
     const reason = Exit.isSuccess(exit)
@@ -117,7 +119,8 @@ export const make = (
           )
           : undefined
       case "AccountRefused": {
-        const code = reason?._tag === "AccountRefused" ? reason.code : ""
+        const told = tellOf({ recipient, code: content.kind === "code" ? content.code : undefined })
+        const code = reason?._tag === "AccountRefused" ? told(reason.code) : ""
         return breaker.refuse(attempt, now, chance)
           ? yield* Effect.logError(
             `SMS provider ${name} refuses this account (${code}): check its settings and its funds`
@@ -144,7 +147,7 @@ export const make = (
           orElse: () => Effect.fail(new SmsNotSent({ reason: new Transient({ cause: "timeout" }) }))
         }),
         restore,
-        Effect.onExit((exit) => learn(provider, begun, exit))
+        Effect.onExit((exit) => learn(provider, begun, sms, exit))
       )
     })
 

@@ -434,6 +434,19 @@ describe("a provider's circuit breaker", () => {
     }).pipe(noChance, Effect.provide(layer))
   })
 
+  it.effect("quotes to the operator nothing of the message that a provider quoted", () => {
+    const { layer, logs } = record()
+    return Effect.gen(function*() {
+      for (const quote of ["to 079 111 22 33", "text 314159 refused"]) {
+        const { played, send } = play(1)
+        played[0].send = failing(new AccountRefused({ code: quote }))
+        yield* send()
+      }
+      const line = "SMS provider a refuses this account (what quotes the message): check its settings and its funds"
+      assert.deepStrictEqual(logs, [["Error", line], ["Error", line]])
+    }).pipe(noChance, Effect.provide(layer))
+  })
+
   it.effect("opens once for all that were under way when it opened, whatever they come to", () =>
     Effect.gen(function*() {
       for (

@@ -3,7 +3,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Deferred, Duration, Effect, Fiber, Layer, Queue, Random, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/adapters/Memory.ts"
-import { CodeVault, Errors, Outbox, SmsDelivery, SmsNotifier, SmsText } from "../../src/core/index.ts"
+import {
+  CodeVault,
+  Errors,
+  Outbox,
+  SmsDelivery,
+  SmsNotifier,
+  SmsText,
+  VerificationProvider
+} from "../../src/core/index.ts"
 import { assertSame } from "../../src/testing/internal/Same.ts"
 import { code, failing, handedOver, notifier, oneMessage, recipient, sending } from "../fixtures/Delivery.ts"
 import { record } from "../fixtures/Telemetry.ts"
@@ -223,7 +231,13 @@ describe("SmsDelivery's records", () => {
     Effect.gen(function*() {
       const { message, outboxOf, settled } = yield* oneMessage
       const { layer, logs } = record()
-      const quotes = [Redacted.value(code), `to ${Redacted.value<string>(recipient).slice(1)}!`]
+      const digits = Redacted.value<string>(recipient).slice(1)
+      const national = `0${digits.slice(2)}`
+      const quotes = [
+        Redacted.value(code),
+        `to ${digits}!`,
+        `the 'To' number (${national.slice(0, 3)}) ${national.slice(3, 6)}-${national.slice(6)} is not a mobile one`
+      ]
       for (const quote of quotes) {
         for (
           const send of [
@@ -243,6 +257,28 @@ describe("SmsDelivery's records", () => {
       for (const quote of quotes) assert.notInclude(told, quote)
       // Of each: three reasons and three words of a success, and three lines of the log.
       assert.lengthOf(told.match(/what quotes the message/g) ?? [], quotes.length * 9)
+    }).pipe(Effect.provide(layers)))
+
+  it.effect("keep and log nothing of what a provider of codes says that quotes the number", () =>
+    Effect.gen(function*() {
+      const { message, outboxOf, settled } = yield* oneMessage
+      const { layer, logs } = record()
+      const quote = `to ${Redacted.value<string>(recipient)}`
+      for (const reason of [SmsNotifier.Permanent, SmsNotifier.DestinationRefused, SmsNotifier.AccountRefused]) {
+        const { deliverDue } = yield* workerOf(outboxOf({ ...message, route: "verification/p" }), sending).pipe(
+          Effect.provideService(VerificationProvider.VerificationProvider, {
+            id: "p",
+            lifetime: Duration.minutes(10),
+            start: () => Effect.fail(new SmsNotifier.SmsNotSent({ reason: new reason({ code: `${quote}\u0000` }) })),
+            check: () => Effect.succeed("wrong")
+          })
+        )
+        yield* Effect.provide(deliverDue, layer)
+      }
+      const told = JSON.stringify([settled, logs])
+      assert.notInclude(told, quote)
+      // Of each the reason, and of each the line of the log.
+      assert.lengthOf(told.match(/what quotes the message/g) ?? [], 6)
     }).pipe(Effect.provide(layers)))
 
   it.effect("tell the operator of a refused account once a minute, whatever the notifier", () =>

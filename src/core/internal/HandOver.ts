@@ -6,7 +6,6 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import * as Redacted from "effect/Redacted"
 import { CodeVault, type MessageBody } from "../CodeVault.ts"
 import * as Limits from "../Limits.ts"
 import { type ClaimedMessage, Outbox, type Route, routeOfProvider, type Settlement } from "../Outbox.ts"
@@ -21,7 +20,7 @@ import {
 } from "../SmsNotifier.ts"
 import { SmsText, type SmsTextInput } from "../SmsText.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
-import { keepable, printable, type Tell } from "./Printable.ts"
+import { keepable, printable, type Tell, tellOf } from "./Printable.ts"
 import * as ReceiptId from "./ReceiptId.ts"
 import { inSpan } from "./Span.ts"
 
@@ -53,15 +52,16 @@ export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
     if (kind === "code" && Limits.isSpent(limits, wrongGuesses)) return dropped("spent")
     const body = yield* vault.open(message, message)
     const { language, recipient } = body
+    const told = tellOf({ recipient, code: body.kind === "code" ? body.code : undefined })
 
     if (provider !== undefined && route === providerRoute) {
-      const { verificationId } = yield* provider.start({ messageId, userId, recipient, language })
+      const started = provider.start({ messageId, userId, recipient, language })
+      const { verificationId } = yield* Effect.mapError(started, (error) => withoutQuotes(error, told))
       const reference = printable(verificationId)
       return { _tag: "Sent", at: yield* DateTime.now, provider: provider.id, reference, verificationId } as const
     }
     const content = contentOf(body)
     if (content === undefined) return { _tag: "Dead", reason: "no code" } as const
-    const told = notQuoting(body)
     const handed = yield* notifier.send({
       messageId,
       userId,
@@ -230,16 +230,6 @@ const afterFailure = (message: ClaimedMessage, { reason }: SmsNotSent): Effect.E
 }
 
 const accountRefused = "account refused"
-
-/**
- * Makes a provider's words fit to be kept and logged: they must not quote the code or the number, or everybody who
- * reads about the delivery would see them.
- */
-const notQuoting = (body: MessageBody): Tell => {
-  const code = body.kind === "code" && body.code !== undefined ? Redacted.value(body.code) : undefined
-  const secrets = [Redacted.value<string>(body.recipient).slice(1), ...(code === undefined ? [] : [code])]
-  return (text) => secrets.some((secret) => text.includes(secret)) ? "what quotes the message" : printable(text)
-}
 
 const withoutQuotes = (error: SmsNotSent, told: Tell): SmsNotSent => {
   const { reason } = error
