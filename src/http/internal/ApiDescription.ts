@@ -1,26 +1,62 @@
 /**
- * Adds what the generated OpenAPI description leaves out: choices, which bodies may be missing, which headers come with
- * a status, and that either side may send members that are not described.
+ * Adds to the generated OpenAPI description what it leaves out of this module's operations: which members exclude each
+ * other, which bodies may be missing, headers that come with a status, and that members may come that are not described,
+ * from either side. What else a host describes beside them stays as it is.
  */
 type Json = Record<string, any>
 
-export const complete = (spec: Json): Json => {
-  const described = open(spec) as Json
-  for (const name of ["SetPhoneRequest", "ResendPhoneCodeRequest"]) {
-    const schema = described["components"].schemas[name]
-    const members = ["sendCode", "returnCode", "isVerified"].filter((member) => member in schema.properties)
-    const pairs = members.flatMap((one, index) => members.slice(index + 1).map((other) => ({ required: [one, other] })))
-    schema.not = { anyOf: pairs }
-  }
-  for (const operation of Object.values<Json>(described["paths"]).flatMap((methods) => Object.values<Json>(methods))) {
-    const { operationId, requestBody, responses } = operation
-    if (/resendPhoneCode/.test(operationId)) requestBody.required = false
-    for (const [status, headers] of Object.entries(headersOf)) {
-      if (status in responses) responses[status].headers = headers
-    }
-  }
-  return described
+const ours = {
+  path: /^\/v2(beta)?\/users\/\{userId\}\/phone(\/|$)/,
+  schemas: [
+    "SetPhoneRequest",
+    "VerifyPhoneRequest",
+    "ResendPhoneCodeRequest",
+    "Details",
+    "DetailsResponse",
+    "CodeResponse",
+    "GetPhoneResponse",
+    "Error"
+  ]
 }
+
+/** `spec` is a whole description, or a part of a host's API in which this one is nested, to which nothing is added. */
+export const complete = (spec: Json): Json => {
+  const { components, paths } = spec
+  if (components?.schemas === undefined || paths === undefined) return spec
+  const schemas: Json = { ...components.schemas }
+  for (const name of ours.schemas.filter((name) => name in schemas)) schemas[name] = open(schemas[name])
+  for (const name of ["SetPhoneRequest", "ResendPhoneCodeRequest"]) {
+    const members = ["sendCode", "returnCode", "isVerified"].filter((member) => member in schemas[name].properties)
+    const pairs = members.flatMap((one, index) => members.slice(index + 1).map((other) => ({ required: [one, other] })))
+    schemas[name] = { ...schemas[name], not: { anyOf: pairs } }
+  }
+  return {
+    ...spec,
+    components: { ...components, schemas },
+    paths: Object.fromEntries(
+      Object.entries<Json>(paths).map(([path, methods]) => [
+        path,
+        ours.path.test(path)
+          ? Object.fromEntries(Object.entries<Json>(methods).map(([name, one]) => [name, operation(path, one)]))
+          : methods
+      ])
+    )
+  }
+}
+
+const operation = (path: string, { requestBody, responses, ...others }: Json): Json => ({
+  ...others,
+  ...(requestBody && { requestBody: path.endsWith("/resend") ? { ...requestBody, required: false } : requestBody }),
+  responses: Object.fromEntries(
+    Object.entries<Json>(responses).map(([status, response]) => {
+      const headers = headersOf[status]
+      return [
+        status,
+        headers === undefined ? response : { ...response, headers: { ...response["headers"], ...headers } }
+      ]
+    })
+  )
+})
 
 const retryAfter = {
   "retry-after": { schema: { type: "integer", minimum: 1 }, description: "Seconds after which to try again." }
@@ -32,7 +68,7 @@ const headersOf: Readonly<Record<string, Json>> = {
   503: retryAfter
 }
 
-/** Protobuf's JSON mapping accepts unknown members, and newer servers may send more of them. */
+/** Protobuf's JSON mapping takes members that it does not know, and newer servers may answer more. */
 const open = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(open)
   if (typeof value !== "object" || value === null) return value
