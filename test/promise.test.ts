@@ -204,7 +204,9 @@ describe("the operations without Effect", () => {
     for (
       const [options, rule] of [
         [{ limits: { guessPerCode: 3 } }, /^limits.guessPerCode is no option: there are guessesPerCode/],
-        [{ databaseUrl: "postgres://" }, /^databaseUrl is no option: there are codes, limits, phones, texts$/]
+        [{ databaseUrl: "postgres://" }, /^databaseUrl is no option: there are codes, limits, phones, texts$/],
+        [null, /^the options must be an object$/],
+        [{ limits: null }, /^limits must be an object$/]
       ] as const
     ) assert.match(((await rejection(InMemory.make(options as object))) as Error).message, rule)
     const limited = await InMemory.make({ limits: {} })
@@ -318,9 +320,15 @@ describe("the settings of PostgreSQL without Effect", () => {
         { limits: { wrongGuessesPerUser: [{ max: 1, within: 1000 }] } },
         /^limits: wrongGuessesPerUser must be a window/
       ],
-      [{ limits: { waitBetweenCodes: 30 } }, /^limits: waitBetweenCodes must be a wait/]
+      [{ limits: { waitBetweenCodes: 30 } }, /^limits: waitBetweenCodes must be a wait/],
+      [{ limits: null }, /^limits must be an object$/],
+      [{ limits: [] }, /^limits must be an object$/],
+      [{ phones: null }, /^phones must be an object$/]
     ]
     for (const [option, rule] of wrong) assert.throws(() => OverPostgres.layer({ ...options, ...option }), rule)
+    for (const none of [undefined, null, "postgres://"]) {
+      assert.throws(() => OverPostgres.layer(none as never), /^the options must be an object$/)
+    }
   })
 
   it("reject where the database is not there", async () => {

@@ -70,8 +70,9 @@ export const make = <E = never>(options: RuleOptions<E> = {}): Promise<MemoryUse
       Effect.runPromise
     )
 
-  return Promise.resolve(options).then(({ limits = "off", ...rules }) => {
-    checkNames("", rules, ruleNames)
+  return Promise.resolve(options).then((given) => {
+    checkNames("", given, ruleNames)
+    const { limits = "off", ...rules } = given
     const layer = Layer.effectDiscard(Effect.map(SmsInbox, (made) => void (inbox = made))).pipe(
       Layer.provideMerge(Layer.merge(Operations.layer, SmsDelivery.layer())),
       Layer.provideMerge(layerRules({ limits, ...rules })),

@@ -60,8 +60,8 @@ export const layer = <E = never>(options: PostgresOptions<E>): Layer.Layer<
   Operations.Operations | Users | UserStore | Outbox,
   E | SqlError | Migrator.MigrationError | CryptoCodeVault.KeysRefused | LimitsRefused
 > => {
-  const { codeKeys, databaseUrl, delivers = true, fingerprintKey, maxConnections = 10, sms, ...rules } = options
   check(options)
+  const { codeKeys, databaseUrl, delivers = true, fingerprintKey, maxConnections = 10, sms, ...rules } = options
   return Operations.layer.pipe(
     Layer.merge(delivers ? SmsDelivery.layer() : Layer.empty),
     Layer.provideMerge(Postgres.layerStores),
@@ -89,8 +89,8 @@ export const layer = <E = never>(options: PostgresOptions<E>): Layer.Layer<
  * can tell why.
  */
 const check = (options: PostgresOptions<unknown>): void => {
-  const { codeKeys, databaseUrl, delivers, fingerprintKey, maxConnections = 10, sms } = options
   checkNames("", options, [...own, ...ruleNames])
+  const { codeKeys, databaseUrl, delivers, fingerprintKey, maxConnections = 10, sms } = options
   for (const [name, text] of Object.entries({ databaseUrl, codeKeys, fingerprintKey })) {
     if (typeof text !== "string" || text === "") refuse(name, "must be given, as a text")
   }

@@ -46,14 +46,16 @@ describe("settings of adapters", () => {
     Effect.gen(function*() {
       const read = (text: string) => parse(duration("LIFETIME"), { LIFETIME: text })
       for (
-        const [text, seconds] of [["10s", 10], [" 5 m ", 300], ["1h", 3600], ["2d", 172_800], [
+        const [text, seconds] of [["10s", 10], [" 5 m ", 300], ["1h", 3600], ["1d", 86_400], [
           "10 seconds",
           10
         ]] as const
       ) assert.strictEqual(Duration.toSeconds(yield* read(text)), seconds)
-      for (const text of ["10", "s", "0s", "-1 seconds", "1.5h", "Infinity", "soon"]) {
+      for (
+        const text of ["10", "s", "0s", "-1 seconds", "1.5h", "Infinity", "soon", "25h", "2d", "999999d", "0.1 millis"]
+      ) {
         const { message } = yield* Effect.flip(read(text))
-        assert.include(message, "LIFETIME must be a duration such as 10s or 10 seconds")
+        assert.include(message, "LIFETIME must be a duration such as 10s or 10 seconds, at most a day")
       }
       assert.isUndefined(yield* parse(optional(duration("LIFETIME")), {}))
     }))

@@ -168,7 +168,7 @@ describe("limits", () => {
       { ...wait, first: 30 }
     ]
     for (const limit of wrong) {
-      assert.match(faultWith("waitBetweenCodes", limit), /^waitBetweenCodes must be a wait whose first is a Duration/)
+      assert.match(faultWith("waitBetweenCodes", limit), /^waitBetweenCodes must be a wait whose first and longest are/)
     }
     for (const jitter of [-0.1, 1.1, Number.NaN, undefined]) {
       assert.strictEqual(

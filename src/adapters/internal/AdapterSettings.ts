@@ -77,8 +77,9 @@ export const duration = (name: string): Config.Config<Duration.Duration> =>
     const [, amount = "", unit = ""] = /^(\d{1,6}) *([smhd])$/.exec(text.trim()) ?? []
     const long = { s: "seconds", m: "minutes", h: "hours", d: "days" }[unit]
     const read = Duration.fromInput((long === undefined ? text.trim() : `${amount} ${long}`) as Duration.Input)
-    return Option.match(Option.filter(read, (time) => Duration.isFinite(time) && Duration.isPositive(time)), {
-      onNone: () => wrongSetting(name, "must be a duration such as 10s or 10 seconds"),
+    const [minimum, maximum] = [Duration.millis(1), Duration.days(1)]
+    return Option.match(Option.filter(read, Duration.between({ minimum, maximum })), {
+      onNone: () => wrongSetting(name, "must be a duration such as 10s or 10 seconds, at most a day"),
       onSome: Effect.succeed
     })
   }))

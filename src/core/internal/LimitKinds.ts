@@ -33,7 +33,7 @@ const wait: Rule = (given) => {
   if (!Predicate.isObject(given)) return "a wait: { first, longest, jitter }"
   const { first, jitter, longest } = given as { readonly [Name in "first" | "jitter" | "longest"]?: unknown }
   if (!isSpan(first) || !isSpan(longest) || Duration.isGreaterThan(first, longest)) {
-    return "a wait whose first is a Duration from 1 millisecond, and whose longest is no shorter"
+    return "a wait whose first and longest are Durations from 1 millisecond to 10,000 years, and whose longest is no shorter"
   }
   return typeof jitter === "number" && jitter >= 0 && jitter <= 1 ? undefined : "a wait whose jitter is from 0 to 1"
 }

@@ -40,6 +40,9 @@ export const refuse = (option: string, rule: string): never => {
 
 /** Refuses unknown members: a misspelled one would otherwise be ignored silently. */
 export const checkNames = (what: string, given: object, names: ReadonlyArray<string>): void => {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    refuse(what === "" ? "the options" : what.slice(0, -1), "must be an object")
+  }
   const unknown = Object.keys(given).find((name) => !names.includes(name))
   if (unknown !== undefined) refuse(`${what}${unknown}`, `is no option: there are ${names.join(", ")}`)
 }
