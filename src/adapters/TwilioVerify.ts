@@ -131,9 +131,9 @@ export const layer = (options: TwilioVerifyOptions): Layer.Layer<never, never, H
 
 const lifetimeConfig = optional(duration("TWILIO_VERIFY_LIFETIME")).pipe(
   Config.mapEffect((lifetime) =>
-    lifetime === undefined || Duration.between(lifetime, { minimum: Duration.minutes(2), maximum: Duration.hours(24) })
+    lifetime === undefined || Duration.isGreaterThanOrEqualTo(lifetime, Duration.minutes(2))
       ? Effect.succeed(lifetime)
-      : wrongSetting("TWILIO_VERIFY_LIFETIME", "must be between 2 minutes and 24 hours")
+      : wrongSetting("TWILIO_VERIFY_LIFETIME", "must be at least 2 minutes")
   )
 )
 

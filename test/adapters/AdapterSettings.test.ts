@@ -55,7 +55,7 @@ describe("settings of adapters", () => {
         const text of ["10", "s", "0s", "-1 seconds", "1.5h", "Infinity", "soon", "25h", "2d", "999999d", "0.1 millis"]
       ) {
         const { message } = yield* Effect.flip(read(text))
-        assert.include(message, "LIFETIME must be a duration such as 10s or 10 seconds, at most a day")
+        assert.include(message, "LIFETIME must be a duration such as 10s or 10 seconds, at most 24 hours")
       }
       assert.isUndefined(yield* parse(optional(duration("LIFETIME")), {}))
     }))

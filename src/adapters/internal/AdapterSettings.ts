@@ -79,7 +79,7 @@ export const duration = (name: string): Config.Config<Duration.Duration> =>
     const read = Duration.fromInput((long === undefined ? text.trim() : `${amount} ${long}`) as Duration.Input)
     const [minimum, maximum] = [Duration.millis(1), Duration.days(1)]
     return Option.match(Option.filter(read, Duration.between({ minimum, maximum })), {
-      onNone: () => wrongSetting(name, "must be a duration such as 10s or 10 seconds, at most a day"),
+      onNone: () => wrongSetting(name, "must be a duration such as 10s or 10 seconds, at most 24 hours"),
       onSome: Effect.succeed
     })
   }))
