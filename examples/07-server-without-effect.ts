@@ -2,7 +2,7 @@
 import { errorAnswer, make } from "effect-user-phone/promise"
 import * as Postgres from "effect-user-phone/promise/Postgres"
 import * as SmsSender from "effect-user-phone/promise/SmsSender"
-import { createServer } from "node:http"
+import { createServer, type IncomingMessage } from "node:http"
 import { json } from "node:stream/consumers"
 
 const setting = (name: string): string => {
@@ -29,6 +29,12 @@ const phones = await make(Postgres.layer({
   phones: { regions: ["AT", "CH", "DE"] }
 }))
 
+/** Members are checked where they are used; anything but an object has none. */
+const body = async (request: IncomingMessage): Promise<{ readonly [Name in "code" | "phone"]: string }> => {
+  const value: unknown = await json(request)
+  return Object(value)
+}
+
 const server = createServer((request, response) => {
   const answer = (status: number, body: object = {}, headers: Readonly<Record<string, string>> = {}) =>
     response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body))
@@ -42,11 +48,11 @@ const server = createServer((request, response) => {
         await phones.users.register({ userId, resourceOwner: "customers" })
         return answer(201)
       case "PUT /me/phone": {
-        const { phone } = await json(request) as { phone: string }
+        const { phone } = await body(request)
         return answer(200, await me.setPhone({ userId, phone }))
       }
       case "POST /me/phone/verify": {
-        const { code } = await json(request) as { code: string }
+        const { code } = await body(request)
         return answer(200, await me.verifyPhone({ userId, verificationCode: code }))
       }
       case "GET /me/phone":

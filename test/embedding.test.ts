@@ -57,12 +57,12 @@ describe("docs/embedding.md", () => {
           (child) => Effect.sync(() => child.kill("SIGKILL"))
         )
         const ended = once(child, "exit")
-        const send = (method: string, path: string, body?: object) =>
+        const send = (method: string, path: string, body?: object | null) =>
           Effect.tryPromise(async () => {
             const response = await fetch(`http://127.0.0.1:${port}${path}`, {
               method,
               headers: { "x-user": "ada" },
-              ...(body && { body: JSON.stringify(body) })
+              ...(body !== undefined && { body: JSON.stringify(body) })
             })
             return { status: response.status, body: await response.json() as any }
           })
@@ -73,7 +73,9 @@ describe("docs/embedding.md", () => {
         })
         assert.deepStrictEqual([unknown.status, unknown.body.code], [404, 5])
         assert.strictEqual((yield* send("POST", "/sign-up")).status, 201)
-        assert.strictEqual((yield* send("PUT", "/me/phone", { phone: "+33612345678" })).status, 400)
+        for (const body of [null, [], { phone: "+33612345678" }]) {
+          assert.strictEqual((yield* send("PUT", "/me/phone", body)).status, 400)
+        }
         assert.strictEqual((yield* send("PUT", "/me/phone", { phone: "+41 79 123 45 67" })).status, 200)
         yield* Effect.repeat(Effect.void, { ...often, until: () => acme.received.length > 0 })
         const { text, to } = JSON.parse(acme.received[0]!.body)

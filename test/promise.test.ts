@@ -1,5 +1,6 @@
 /** The operations as asynchronous functions, as a host calls them that knows nothing of Effect. */
 import { Cause, DateTime, Duration, Effect, Fiber, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import { assert, describe, expect, it } from "vitest"
 import * as IcuSmsText from "../src/adapters/IcuSmsText.ts"
 import * as Memory from "../src/adapters/Memory.ts"
@@ -10,6 +11,7 @@ import * as InMemory from "../src/promise/Memory.ts"
 import * as OverPostgres from "../src/promise/Postgres.ts"
 import * as SmsSender from "../src/promise/SmsSender.ts"
 import * as SampleSms from "./fixtures/SampleSms.ts"
+import { record } from "./fixtures/Telemetry.ts"
 
 const admin = { userId: "admin", organization: "demo", grants: { demo: ["user.write"] } } as const
 const phone = "+41 79 123 45 67"
@@ -214,6 +216,11 @@ describe("the operations without Effect", () => {
     await limited.as(admin).setPhone({ userId: "ada", phone })
     assert.instanceOf(await rejection(limited.as(admin).resendPhoneCode({ userId: "ada" })), Errors.TooManyRequests)
     await limited.close()
+    const unlimited = await InMemory.make({ limits: { waitBetweenCodes: "off", codesPerUser: undefined } })
+    await unlimited.users.register({ userId: "ada", resourceOwner: "demo" })
+    await unlimited.as(admin).setPhone({ userId: "ada", phone })
+    await unlimited.as(admin).resendPhoneCode({ userId: "ada" })
+    await unlimited.close()
   })
 
   it("keep the rules that a host gives them, in a test as in production", async () => {
@@ -308,7 +315,7 @@ describe("the settings of PostgreSQL without Effect", () => {
       [{ phones: { defaultRegion: "XX" } }, /^phones has a region that there is not/],
       [{ phones: { regions: [] } }, /^phones.regions must be a list of regions, or "all"$/],
       [{ limits: { guessPerCode: 3 } }, /^limits.guessPerCode is no option: there are guessesPerCode/],
-      [{ limits: { codesPerNumber: undefined } }, /^limits: codesPerNumber must be/],
+      [{ limits: { codesPerNumber: null } }, /^limits: codesPerNumber must be/],
       [{ limits: { guessesPerCode: "5" } }, /^limits: guessesPerCode must be a whole number/],
       [{ limits: { codesPerUser: { max: 1, within: 1000 } } }, /^limits: codesPerUser must be a list/],
       [{ limits: { codesPerUser: [{ max: 1, within: "a day" }] } }, /^limits.codesPerUser.within must be a duration/],
@@ -367,6 +374,40 @@ describe("an SMS provider that is a function", () => {
       resends: sms.resends
     }])
     expect(await reasonOf(() => Promise.resolve())).toEqual({ provider: "acme", reference: undefined })
+  })
+
+  it("is told of once a minute when it throws what it should not, without what that says", async () => {
+    const { layer, logs } = record()
+    const { number } = SampleSms
+    const bugs: Array<unknown> = [new TypeError(number), 1, new ReferenceError(number), 2, number, 3]
+    await Effect.runPromise(
+      Effect.gen(function*() {
+        const { send } = yield* SmsNotifier.SmsNotifier
+        while (bugs.length > 0) {
+          yield* Effect.flip(send(sms))
+          yield* Effect.flip(send(sms))
+          yield* TestClock.adjust("1 minute")
+        }
+      }).pipe(Effect.provide([
+        SmsSender.layer("acme", () => Promise.reject(bugs.shift() as Error)),
+        layer,
+        TestClock.layer()
+      ]))
+    )
+    const line = "the function that sends SMS by acme threw something other than SmsFailed"
+    expect(logs).toEqual([["Error", line, "TypeError"], ["Error", line, "ReferenceError"], [
+      "Error",
+      line,
+      "string"
+    ]])
+  })
+
+  it("is refused where it is no function, or has no name", () => {
+    const send = () => Promise.resolve()
+    assert.throws(() => SmsSender.layer("acme", undefined as never), /^send must be a function$/)
+    for (const name of ["", undefined as never]) {
+      assert.throws(() => SmsSender.layer(name, send), /^provider must be given, as a text$/)
+    }
   })
 
   it("says why it has not taken it, and of what else it throws nothing is told", async () => {

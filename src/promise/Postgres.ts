@@ -33,7 +33,10 @@ import { checkNames, layerRules, refuse, ruleNames, type RuleOptions } from "./i
  * @since 0.1.0
  */
 export interface PostgresOptions<E = never> extends RuleOptions<E> {
-  /** `postgres://user:password@host/database`, with `?sslmode=require` or `verify-full` for TLS. */
+  /**
+   * `postgres://user:password@host/database`, with `?sslmode=require` for TLS. The certificate is checked, against the
+   * authorities that Node knows and those in the file that `NODE_EXTRA_CA_CERTS` names.
+   */
   readonly databaseUrl: string
   /** How many connections there may be: at least 2, better 3 or more, since the worker keeps one; 10 by default. */
   readonly maxConnections?: number | undefined

@@ -6,7 +6,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as OncePerMinute from "../core/internal/OncePerMinute.ts"
 import * as Notifier from "../core/SmsNotifier.ts"
+import { refuse } from "./internal/Options.ts"
 
 /**
  * A message to hand over.
@@ -33,7 +35,7 @@ export interface OutgoingSms {
 
 /**
  * Resolves once the provider has taken the message, with the provider's own id for it if there is one. It rejects with
- * `SmsFailed`; any other error is taken to mean that the provider is down, and the message is tried again. It should
+ * `SmsFailed`; after any other error, of which the kind is logged once a minute, the message is tried again. It should
  * stop when the signal says so.
  *
  * @category models
@@ -90,21 +92,38 @@ export class SmsFailed extends Error {
 }
 
 /**
- * The notifier over such a function; `provider` is its name in the log and the outbox.
+ * The notifier over such a function; `provider` is its name in the log and the outbox. Throws if either is of another
+ * type.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (provider: string, send: Send): Layer.Layer<Notifier.SmsNotifier> =>
-  Layer.succeed(Notifier.SmsNotifier, {
+export const layer = (provider: string, send: Send): Layer.Layer<Notifier.SmsNotifier> => {
+  if (typeof provider !== "string" || provider === "") refuse("provider", "must be given, as a text")
+  if (typeof send !== "function") refuse("send", "must be a function")
+  const bugOnce = OncePerMinute.make()
+  return Layer.succeed(Notifier.SmsNotifier, {
     send: (sms) =>
       Effect.tryPromise({
         // This way a function that throws before it returns a promise rejects as well.
         try: (signal) => Promise.resolve().then(() => send(outgoing(sms), signal)),
-        catch: (error) => new Notifier.SmsNotSent({ reason: reasonOf(error) })
-      }).pipe(Effect.map((taken) => ({ provider, reference: textOf(taken?.reference) }))),
+        catch: (error) => error
+      }).pipe(
+        Effect.tapError((error) => error instanceof SmsFailed ? Effect.void : bugOnce(logBug(provider, error))),
+        Effect.mapBoth({
+          onFailure: (error) => new Notifier.SmsNotSent({ reason: reasonOf(error) }),
+          onSuccess: (taken) => ({ provider, reference: textOf(taken?.reference) })
+        })
+      ),
     receipts: new Map()
   })
+}
+
+/** Logs only the kind of error, since its message may quote what was to be sent. */
+const logBug = (provider: string, error: unknown) => {
+  const kind = error instanceof Error ? error.name : typeof error
+  return Effect.logError(`the function that sends SMS by ${provider} threw something other than SmsFailed`, kind)
+}
 
 /** The id may be a number, as with some providers. */
 const textOf = (reference: unknown): string | undefined =>

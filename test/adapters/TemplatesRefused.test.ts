@@ -8,6 +8,26 @@ describe("Texts", () => {
   const wide = "ж".repeat(63)
   const refused: ReadonlyArray<readonly [what: string, own: IcuSmsText.IcuSmsTextOptions, message: string]> = [
     [
+      "an option that there is not",
+      { defaultLang: "de" } as IcuSmsText.IcuSmsTextOptions,
+      "defaultLang: it is no option; write one of defaultLanguage, host, maxParts, templates"
+    ],
+    [
+      "templates that are none",
+      { templates: null as never },
+      "templates: it is no object; write { code, replaced, removed } for each language"
+    ],
+    [
+      "a text in place of the templates of a language",
+      { templates: { de: "{code}" as never } },
+      "templates.de: it is no object; write { code, replaced, removed } for each language"
+    ],
+    [
+      "a template that is no text",
+      { templates: { de: { code: 5 as never } } },
+      "templates.de.code: it is no text; write a text, or leave it out"
+    ],
+    [
       "a brace that is left open",
       { templates: { de: { code: "Code {code" } } },
       "templates.de.code: it is not ICU message syntax: EXPECT_ARGUMENT_CLOSING_BRACE; close every brace, and give every plural a branch `other`"

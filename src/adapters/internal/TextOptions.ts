@@ -2,6 +2,7 @@
  * What texts are made from, once all of it has been checked: the built-in templates, overridden by those of the
  * application, and the host.
  */
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as SmsSegments from "../SmsSegments.ts"
 import * as HostLine from "./HostLine.ts"
@@ -70,10 +71,9 @@ export interface Checked {
   readonly tooLong: ReadonlyArray<string>
 }
 
-export const check = (
-  { defaultLanguage = "en", host, maxParts = 1, templates = {} }: IcuSmsTextOptions
-): Checked => {
-  const settings = settingFaults(host, maxParts)
+export const check = (options: IcuSmsTextOptions): Checked => {
+  const { defaultLanguage = "en", host, maxParts = 1, templates = {} } = options
+  const settings = settingFaults(options, host, maxParts)
   // An option that is refused anyway is not used to measure texts.
   const limits: Limits = {
     host: settings.some(({ setting }) => setting === "host") ? undefined : host,
@@ -100,10 +100,22 @@ const messages: ReadonlyArray<string> = ["code", "replaced", "removed"] satisfie
 
 const isMessage = (name: string): name is Template.MessageName => messages.includes(name)
 
+const notAnObject = { rule: "it is no object", remedy: "write { code, replaced, removed } for each language" }
+
 const notATag = { rule: "it is not a language tag", remedy: "write one of BCP 47, such as de or pt-BR" }
 
-const settingFaults = (host: string | undefined, maxParts: number): ReadonlyArray<TextFault> => {
-  const faults: Array<TextFault> = []
+const optionNames = ["defaultLanguage", "host", "maxParts", "templates"] satisfies ReadonlyArray<
+  keyof IcuSmsTextOptions
+>
+
+const settingFaults = (
+  options: IcuSmsTextOptions,
+  host: string | undefined,
+  maxParts: number
+): ReadonlyArray<TextFault> => {
+  const faults: Array<TextFault> = Object.keys(options)
+    .filter((name) => !(optionNames as ReadonlyArray<string>).includes(name))
+    .map((setting) => ({ setting, rule: "it is no option", remedy: `write one of ${optionNames.join(", ")}` }))
   const wrong = host === undefined ? undefined : HostLine.faultOf(host)
   if (wrong !== undefined) {
     faults.push({ setting: "host", rule: `it ${wrong}`, remedy: "write the domain name alone, such as example.com" })
@@ -119,6 +131,8 @@ const withOwn = (templates: Templates, limits: Limits) => {
   const sources = new Map<string, LanguageTemplates>(Object.entries(builtIn))
   const faults: Array<TextFault> = []
   const given = new Set<string>()
+  // In JavaScript, either may be something else.
+  if (!Predicate.isObject(templates)) return { sources, faults: [{ setting: "templates", ...notAnObject }] }
   for (const [language, own] of Object.entries(templates)) {
     const setting = `templates.${language}`
     const tag = LanguageTag.canonical(language)
@@ -126,7 +140,9 @@ const withOwn = (templates: Templates, limits: Limits) => {
     else if (given.has(tag)) {
       faults.push({ setting, language, rule: `${tag} is there twice`, remedy: "put its templates together" })
     } else given.add(tag)
-    for (const [message, source] of Object.entries(own)) {
+    const texts: LanguageTemplates = Predicate.isObject(own) ? own : {}
+    if (texts !== own) faults.push({ setting, language, ...notAnObject })
+    for (const [message, source] of Object.entries(texts)) {
       if (source === undefined) continue
       const found = isMessage(message)
         ? templateFaults(tag ?? "en", message, source, limits)
@@ -144,7 +160,10 @@ const templateFaults = (
   source: string,
   { host, maxParts }: Limits
 ): ReadonlyArray<Template.Fault> => {
-  if (source.trim() === "") return [{ rule: "it is empty", remedy: "write a text, or leave it out" }]
+  if (typeof source !== "string") return [{ rule: "it is no text", remedy: "write a text, or leave it out" }]
+  if (source.trim() === "") {
+    return [{ rule: "it is empty", remedy: "write a text, or leave it out" }]
+  }
   const parsed = Template.parse(language, source)
   if (Result.isFailure(parsed)) return [parsed.failure]
   const faults = Template.argumentFaults(message, parsed.success)

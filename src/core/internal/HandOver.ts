@@ -20,6 +20,7 @@ import {
 } from "../SmsNotifier.ts"
 import { SmsText, type SmsTextInput } from "../SmsText.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
+import * as OncePerMinute from "./OncePerMinute.ts"
 import { keepable, printable, type Tell, tellOf } from "./Printable.ts"
 import * as ReceiptId from "./ReceiptId.ts"
 import { inSpan } from "./Span.ts"
@@ -125,15 +126,7 @@ export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
     )
   }
 
-  let refusalTold: DateTime.Utc | undefined
-
-  /** Logs this at most once a minute, since many messages are refused at once. */
-  const logRefusal = Effect.fnUntraced(function*(reason: string) {
-    const now = yield* DateTime.now
-    if (refusalTold !== undefined && DateTime.isLessThan(now, DateTime.add(refusalTold, { minutes: 1 }))) return
-    refusalTold = now
-    yield* Effect.logError("the SMS provider takes nothing of this account, check its settings and its funds", reason)
-  })
+  const refusalOnce = OncePerMinute.make()
 
   /** Logs what an operator has to know about the end of an attempt. */
   const logEnd = ({ messageId }: ClaimedMessage, outcome: Outcome): Effect.Effect<void> => {
@@ -145,7 +138,7 @@ export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
           ? Effect.logWarning("an SMS has expired before it could be sent", messageId)
           : Effect.void
       case "Retry":
-        return outcome.reason.startsWith(accountRefused) ? logRefusal(outcome.reason) : Effect.void
+        return outcome.reason.startsWith(accountRefused) ? refusalOnce(logRefusal(outcome.reason)) : Effect.void
       default:
         return Effect.void
     }
@@ -258,6 +251,9 @@ const retry = Effect.fnUntraced(
     return { _tag: "Retry", at, reason } as const
   }
 )
+
+const logRefusal = (reason: string) =>
+  Effect.logError("the SMS provider takes nothing of this account, check its settings and its funds", reason)
 
 /** Logs only the kind of error, since its message may hold what was to be sent. */
 const logBug = ({ messageId }: ClaimedMessage, error: unknown) =>

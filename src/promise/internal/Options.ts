@@ -26,7 +26,10 @@ export interface RuleOptions<E = never> {
    * What differs from the default limits, such as `{ codesPerUser: [{ max: 5, within: "24 hours" }] }`, or `off` for
    * none at all. Durations are texts like this one, or milliseconds.
    */
-  readonly limits?: { readonly [Name in keyof Limits.Limits]?: Plain<Limits.Limits[Name]> } | "off" | undefined
+  readonly limits?:
+    | { readonly [Name in keyof Limits.Limits]?: Plain<Limits.Limits[Name]> | undefined }
+    | "off"
+    | undefined
   /** Which numbers are accepted: countries, line types, and the region of numbers without a country code. */
   readonly phones?: PhonePolicy | undefined
   /** The texts of messages; English by default. `IcuSmsText.layer()` has many languages. */
@@ -72,7 +75,9 @@ export const layerRules = <E>({
 const limitsOf = (given: NonNullable<RuleOptions["limits"]>): Limits.Limits => {
   if (given === "off") return Limits.off
   checkNames("limits.", given, Object.keys(Limits.defaults))
-  const changes = Object.entries(given).map(([name, limit]) => [name, withDurations(`limits.${name}`, limit)])
+  const changes = Object.entries(given)
+    .filter(([, limit]) => limit !== undefined)
+    .map(([name, limit]) => [name, withDurations(`limits.${name}`, limit)])
   const limits = { ...Limits.defaults, ...Object.fromEntries(changes) }
   const fault = Limits.faultOf(limits, true)
   return fault === undefined ? limits : refuse("limits:", fault)
