@@ -101,14 +101,20 @@ const make = (
           clockTolerance: 2,
           requiredClaims: ["sub", "exp", organizationClaim]
         }),
-      catch: failure
-    })
+      catch: (error) => error
+    }).pipe(
+      Effect.tapError((error) =>
+        error instanceof errors.JOSEError ? logRefusal(error.code, claimOf(error)) : Effect.void
+      ),
+      Effect.mapError(failure)
+    )
     const actor = yield* decodeClaims({
       userId: payload.sub,
       organization: payload[organizationClaim],
       grants: payload[grantsClaim]
     }).pipe(
       Effect.map(actorOf),
+      Effect.tapError(() => logRefusal("claims of another shape", `sub, ${organizationClaim} or ${grantsClaim}`)),
       Effect.mapError(() => new Unauthenticated({ reason: "TokenInvalid" }))
     )
     if (remembered.size >= rememberedTokens) remembered.clear()
@@ -139,6 +145,12 @@ const memory = 60_000
 /** How many tokens a process remembers, and up to which length: a few megabytes of them. */
 const rememberedTokens = 4096
 const rememberedLength = 4096
+
+/** For whoever connects an issuer: callers are told only that their token is not good. */
+const logRefusal = (reason: string, claim = "") => Effect.logDebug("a token is refused", reason, claim)
+
+const claimOf = (error: errors.JOSEError): string | undefined =>
+  error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired ? error.claim : undefined
 
 /** Tells a token that is at fault from an issuer that cannot be reached. */
 const failure = (error: unknown): Unauthenticated | Unavailable =>

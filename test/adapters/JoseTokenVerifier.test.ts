@@ -1,6 +1,6 @@
 /** Tokens: whose they are, which are refused, and an issuer that does not answer. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
+import { DateTime, Duration, Effect, Layer, Redacted, References } from "effect"
 import { TestClock } from "effect/testing"
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
 import { generateKeyPairSync, sign as signText } from "node:crypto"
@@ -11,6 +11,7 @@ import * as MemoryTables from "../../src/adapters/MemoryTables.ts"
 import * as MemoryUsers from "../../src/adapters/MemoryUsers.ts"
 import { TokenVerifier, UserId, Users } from "../../src/core/index.ts"
 import * as StandIn from "../fixtures/StandIn.ts"
+import { record } from "../fixtures/Telemetry.ts"
 
 const issuer = "https://issuer.example"
 const audience = "phones"
@@ -157,6 +158,20 @@ describe("JoseTokenVerifier with a secret", () => {
     ["another secret", { key: new Uint8Array(32) }],
     ["another algorithm", { header: { alg: "HS512" }, key: crypto.getRandomValues(new Uint8Array(64)) }]
   ]
+  it.effect("tells whoever looks at all of the log which claim a token is refused for, and nothing of the token", () => {
+    const { layer, logs } = record()
+    return Effect.gen(function*() {
+      for (const choices of [{ claims: { aud: "secret" } }, { claims: { org: "" } }, { key: new Uint8Array(32) }]) {
+        yield* Effect.flip(verify(yield* sign(choices)))
+      }
+      assert.deepStrictEqual(logs, [
+        ["Debug", "a token is refused", "ERR_JWT_CLAIM_VALIDATION_FAILED", "aud"],
+        ["Debug", "a token is refused", "claims of another shape", "sub, org or grants"],
+        ["Debug", "a token is refused", "ERR_JWS_SIGNATURE_VERIFICATION_FAILED", ""]
+      ])
+    }).pipe(Effect.provide([shared, layer, Layer.succeed(References.MinimumLogLevel, "Debug")]))
+  })
+
   for (const [name, choices] of refused) {
     it.effect(`refuses ${name}`, () =>
       Effect.gen(function*() {
