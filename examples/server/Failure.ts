@@ -33,7 +33,7 @@ const explainServe = (cause: unknown): string => {
 const explainSql = ({ reason }: SqlError.SqlError): string => {
   switch (reason._tag) {
     case "ConnectionError":
-      return "the database cannot be reached: check DATABASE_URL, and that PostgreSQL runs there"
+      return explainConnection(reason.cause)
     case "AuthenticationError":
       return "the database refuses this user or password: check DATABASE_URL"
     case "AuthorizationError":
@@ -44,6 +44,19 @@ const explainSql = ({ reason }: SqlError.SqlError): string => {
       return `the database failed: ${code === undefined ? reason._tag : `SQLSTATE ${code}`}`
     }
   }
+}
+
+const explainConnection = (cause: unknown): string => {
+  const { code = "", message = "" } = (cause ?? {}) as { readonly code?: string; readonly message?: string }
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return "the database's certificate is for another name: write the host in DATABASE_URL as the certificate has it"
+  }
+  if (code.includes("CERT") || code.startsWith("UNABLE_TO_")) {
+    return `the database's certificate is not trusted (${code}): name the file of its authority in NODE_EXTRA_CA_CERTS`
+  }
+  return message.includes("does not support TLS")
+    ? "the database does not speak TLS, which sslmode in DATABASE_URL asks for"
+    : "the database cannot be reached: check DATABASE_URL, and that PostgreSQL runs there"
 }
 
 /** Reports a failure of a whole program on one line. A wrong command line has been answered with its usage already. */

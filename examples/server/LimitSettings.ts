@@ -31,26 +31,29 @@ const parsers: Readonly<
   "notices-per-number": windows("noticesPerNumber")
 }
 
-/** The limits that a text asks for, or what is wrong with it. */
-export const parse = (text: string): Result.Result<Limits.Limits, string> => {
+/** The limits that a text asks for, or all that is wrong with it. */
+export const parse = (text: string): Result.Result<Limits.Limits, ReadonlyArray<string>> => {
   if (text.trim() === "off") return Result.succeed(Limits.off)
   const changes = new Map<string, Change>()
+  const faults: Array<string> = []
   for (const entry of text.split(";").map((part) => part.trim()).filter((part) => part !== "")) {
     const [, name = "", value = ""] = /^([^=]*?)\s*=\s*(.*)$/.exec(entry) ?? []
     const parser = Object.hasOwn(parsers, name) ? parsers[name] : undefined
+    const change = parser?.parse(value)
     if (parser === undefined) {
-      return Result.fail(
-        `off, or a list of name=value with semicolons; the names are ${Object.keys(parsers).join(", ")}`
+      faults.push(
+        `${entry} is no limit; write off, or a list of name=value with semicolons; the names are ${
+          Object.keys(parsers).join(", ")
+        }`
       )
-    }
-    const change = parser.parse(value)
-    if (change === undefined || Limits.faultOf({ ...Limits.off, ...change }, true) !== undefined) {
-      return Result.fail(`${name} must be off, or ${parser.rule}`)
-    }
-    if (changes.has(name)) return Result.fail(`${name} must be named once`)
-    changes.set(name, change)
+    } else if (change === undefined || Limits.faultOf({ ...Limits.off, ...change }, true) !== undefined) {
+      faults.push(`${name} must be off, or ${parser.rule}`)
+    } else if (changes.has(name)) faults.push(`${name} must be named once`)
+    else changes.set(name, change)
   }
-  return Result.succeed(Object.assign({}, Limits.defaults, ...changes.values()))
+  return faults.length > 0
+    ? Result.fail(faults)
+    : Result.succeed(Object.assign({}, Limits.defaults, ...changes.values()))
 }
 
 /** A duration such as `30s`, `10m`, `24h` or `0s`, or `30 seconds`. */

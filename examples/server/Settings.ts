@@ -79,7 +79,7 @@ const read = Effect.gen(function*() {
 
   const limitsText = yield* optional("LIMITS", Config.String("LIMITS"))
   const limits = limitsText === undefined ? Result.succeed(Limits.defaults) : LimitSettings.parse(limitsText)
-  if (Result.isFailure(limits)) problems.push(`LIMITS is wrong: ${limits.failure}`)
+  if (Result.isFailure(limits)) problems.push(...limits.failure.map((fault) => `LIMITS is wrong: ${fault}`))
   const graceText = yield* optional("RESEND_GRACE", Config.String("RESEND_GRACE"))
   const grace = graceText === undefined ? Duration.seconds(60) : LimitSettings.durationOf(graceText)
   if (grace === undefined) problems.push("RESEND_GRACE is wrong: a duration such as 60s, or 0s for none")
@@ -167,13 +167,19 @@ privateAddresses.addSubnet("192.168.0.0", 16)
 privateAddresses.addAddress("::1", "ipv6")
 privateAddresses.addSubnet("fc00::", 7, "ipv6")
 
+const tlsModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+
 const PostgresUrl = Config.schema(
   Schema.RedactedFromValue(
     Schema.String.check(
       Schema.makeFilter((text) => {
         if (!URL.canParse(text) || !/^postgres(ql)?:/i.test(text)) return "a URL that begins with postgres://"
-        // The client would overlook it, and send everything in the clear.
-        return !new URL(text).searchParams.has("ssl") || "it has ssl; write sslmode=require for TLS, or verify-full"
+        // The client would overlook them: it would send everything in the clear, or trust other certificates than these.
+        const { searchParams } = new URL(text)
+        if (searchParams.has("ssl")) return "it has ssl; write sslmode=require for TLS"
+        const mode = searchParams.get("sslmode")
+        if (mode !== null && !tlsModes.includes(mode)) return `sslmode must be one of ${tlsModes.join(", ")}`
+        return !searchParams.has("sslrootcert") || "it has sslrootcert; name that file in NODE_EXTRA_CA_CERTS instead"
       })
     )
   ),

@@ -30,9 +30,9 @@ const accepted: ReadonlyArray<readonly [text: string, change: Partial<Limits.Lim
 ]
 
 const refused: ReadonlyArray<readonly [text: string, rule: RegExp]> = [
-  ["on", /^off, or a list of name=value with semicolons; the names are guesses-per-code, /],
-  ["codes=5/1h", /^off, or a list/],
-  ["toString=1", /^off, or a list/],
+  ["on", /^on is no limit; write off, or a list of name=value with semicolons; the names are guesses-per-code, /],
+  ["codes=5/1h", /^codes=5\/1h is no limit; write off, or a list/],
+  ["toString=1", /^toString=1 is no limit/],
   ["guesses-per-code=3; guesses-per-code=4", /^guesses-per-code must be named once$/],
   ["guesses-per-code=0", /^guesses-per-code must be off, or a whole number from 1$/],
   ["guesses-per-code=-1", /^guesses-per-code must/],
@@ -70,9 +70,21 @@ describe("LIMITS", () => {
   for (const [text, rule] of refused) {
     it(`refuses ${JSON.stringify(text)}`, () => {
       const result = parse(text)
-      assert.match(Result.isFailure(result) ? result.failure : "", rule)
+      const faults = Result.isFailure(result) ? result.failure : []
+      assert.lengthOf(faults, 1)
+      assert.match(faults[0]!, rule)
     })
   }
+
+  it("names everything that is wrong at once", () => {
+    const result = parse("codes-per-number=3/10m; foo=1; guesses-per-code=0; wrong-guesses-per-user=200/24h")
+    const faults = Result.isFailure(result) ? result.failure : []
+    assert.deepStrictEqual(faults.map((fault) => fault.split(/ |=/)[0]), [
+      "foo",
+      "guesses-per-code",
+      "wrong-guesses-per-user"
+    ])
+  })
 
   it("reads durations in seconds, minutes, hours and days, and as Effect writes them", () => {
     assert.deepStrictEqual(

@@ -4,8 +4,12 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { once } from "node:events"
-import { type AddressInfo, createServer, type Server } from "node:net"
+import { writeFileSync } from "node:fs"
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net"
+import { join } from "node:path"
+import { createSecureContext, TLSSocket } from "node:tls"
 import { developmentIssuer } from "../../examples/server/Settings.ts"
+import * as Certificate from "../fixtures/Certificate.ts"
 import { DatabaseUrl, layerDatabase } from "../fixtures/Postgres.ts"
 import * as Servers from "./Servers.ts"
 
@@ -33,6 +37,17 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
         assert.notInclude(server.output(), secret)
         assert.strictEqual(code, 1)
       }))
+
+  /** A server of this machine that does this with its connections, and its address. */
+  const listening = (connected: (socket: Socket) => void) =>
+    Effect.acquireRelease(
+      Effect.promise(async () => {
+        const server = createServer((socket) => connected(socket.on("error", () => {})))
+        await once(server.listen(0, "127.0.0.1"), "listening")
+        return server
+      }),
+      (server) => Effect.sync(() => server.close())
+    ).pipe(Effect.map((server) => server.address() as AddressInfo))
 
   it.effect("because of a port that is taken", () =>
     Effect.gen(function*() {
@@ -91,6 +106,64 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
     () => ({ DEVELOPMENT: "1", DATABASE_URL: `postgres://postgres:${secret}@127.0.0.1:1/postgres` }),
     ["the database cannot be reached: check DATABASE_URL, and that PostgreSQL runs there"]
   )
+
+  refuses(
+    "a database that does not speak TLS",
+    (databaseUrl) => ({ DEVELOPMENT: "1", DATABASE_URL: `${databaseUrl}?sslmode=require` }),
+    ["the database does not speak TLS, which sslmode in DATABASE_URL asks for"]
+  )
+
+  for (
+    const [what, host, explanation] of [
+      [
+        "is not trusted",
+        "127.0.0.1",
+        "is not trusted (DEPTH_ZERO_SELF_SIGNED_CERT): name the file of its authority in NODE_EXTRA_CA_CERTS"
+      ],
+      [
+        "is for another name",
+        "192.0.2.1",
+        "is for another name: write the host in DATABASE_URL as the certificate has it"
+      ]
+    ] as const
+  ) {
+    it.effect(`because of a database whose certificate ${what}`, () =>
+      Effect.gen(function*() {
+        const directory = yield* Servers.temporaryDirectory
+        const { certificate, key } = Certificate.make(host)
+        const authority = join(directory, "authority.pem")
+        writeFileSync(authority, certificate)
+        const secureContext = createSecureContext({ cert: certificate, key: Redacted.value(key) })
+        const database = yield* listening((socket) =>
+          socket.once("data", () => {
+            // The answer to a request for TLS: yes.
+            socket.write("S")
+            new TLSSocket(socket, { isServer: true, secureContext }).on("error", () => {})
+          })
+        )
+        const server = yield* Servers.spawn(directory, {
+          DEVELOPMENT: "1",
+          DATABASE_URL: `postgres://postgres:${secret}@127.0.0.1:${database.port}/postgres?sslmode=verify-full`,
+          ...(what === "is for another name" && { NODE_EXTRA_CA_CERTS: authority })
+        })
+        const code = yield* Effect.promise(() => server.exited)
+        assert.strictEqual(server.output(), `effect-user-phone: the database's certificate ${explanation}\n`)
+        assert.strictEqual(code, 1)
+      }))
+  }
+
+  for (
+    const [query, rule] of [
+      ["sslmode=no-verify", "sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full"],
+      ["sslmode=verify-full&sslrootcert=ca.pem", "it has sslrootcert; name that file in NODE_EXTRA_CA_CERTS instead"]
+    ] as const
+  ) {
+    refuses(
+      `a database URL with ${query}`,
+      (databaseUrl) => ({ DEVELOPMENT: "1", DATABASE_URL: `${databaseUrl}?${query}` }),
+      [settings, `  DATABASE_URL is wrong: ${rule}`]
+    )
+  }
 
   refuses(
     "a wrong password",
@@ -201,7 +274,7 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       "  AWS_REGION is wrong: Expected a region, such as eu-central-1",
       "  TEST_NUMBERS must not be set where NODE_ENV is production, unless TEST_NUMBERS_IN_PRODUCTION=1 allows it",
       "  TWILIO_VERIFY_SERVICE_SID is missing",
-      "  TWILIO_VERIFY_LIFETIME must be between 2 minutes and 24 hours",
+      "  TWILIO_VERIFY_LIFETIME must be at least 2 minutes",
       "  SMS_LEASE is wrong: it must be longer than 80s, twice what one message may take at all providers together",
       "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL, CODE_KEYS, " +
       "FINGERPRINT_KEY, SMS_PROVIDER)"
@@ -224,7 +297,7 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
     }),
     [
       settings,
-      "  DATABASE_URL is wrong: it has ssl; write sslmode=require for TLS, or verify-full",
+      "  DATABASE_URL is wrong: it has ssl; write sslmode=require for TLS",
       "  AUTH_JWKS_URL is wrong: an https URL, or an http one of this machine or of a name within the cluster",
       "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL, CODE_KEYS, " +
       "FINGERPRINT_KEY, SMS_PROVIDER)"
