@@ -101,12 +101,10 @@ const make = (
           clockTolerance: 2,
           requiredClaims: ["sub", "exp", organizationClaim]
         }),
-      catch: (error) => error
+      catch: (error) => ({ failed: failure(error), why: faultOf(error) })
     }).pipe(
-      Effect.tapError((error) =>
-        error instanceof errors.JOSEError ? logRefusal(error.code, claimOf(error)) : Effect.void
-      ),
-      Effect.mapError(failure)
+      Effect.tapError(({ why }) => why === undefined ? Effect.void : logRefusal(why.fault, why.claim)),
+      Effect.mapError(({ failed }) => failed)
     )
     const actor = yield* decodeClaims({
       userId: payload.sub,
@@ -149,8 +147,12 @@ const rememberedLength = 4096
 /** For whoever connects an issuer: callers are told only that their token is not good. */
 const logRefusal = (reason: string, claim = "") => Effect.logDebug("a token is refused", reason, claim)
 
-const claimOf = (error: errors.JOSEError): string | undefined =>
-  error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired ? error.claim : undefined
+const faultOf = (error: unknown): { readonly fault: string; readonly claim?: string } | undefined => {
+  if (error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired) {
+    return { fault: error.code, claim: error.claim }
+  }
+  return error instanceof errors.JOSEError ? { fault: error.code } : undefined
+}
 
 /** Tells a token that is at fault from an issuer that cannot be reached. */
 const failure = (error: unknown): Unauthenticated | Unavailable =>

@@ -107,11 +107,11 @@ export const layer = (provider: string, send: Send): Layer.Layer<Notifier.SmsNot
       Effect.tryPromise({
         // This way a function that throws before it returns a promise rejects as well.
         try: (signal) => Promise.resolve().then(() => send(outgoing(sms), signal)),
-        catch: (error) => error
+        catch: (error) => ({ reason: reasonOf(error), bug: bugOf(error) })
       }).pipe(
-        Effect.tapError((error) => error instanceof SmsFailed ? Effect.void : bugOnce(logBug(provider, error))),
+        Effect.tapError(({ bug }) => bug === undefined ? Effect.void : bugOnce(logBug(provider, bug))),
         Effect.mapBoth({
-          onFailure: (error) => new Notifier.SmsNotSent({ reason: reasonOf(error) }),
+          onFailure: ({ reason }) => new Notifier.SmsNotSent({ reason }),
           onSuccess: (taken) => ({ provider, reference: textOf(taken?.reference) })
         })
       ),
@@ -119,10 +119,13 @@ export const layer = (provider: string, send: Send): Layer.Layer<Notifier.SmsNot
   })
 }
 
-/** Logs only the kind of error, since its message may quote what was to be sent. */
-const logBug = (provider: string, error: unknown) => {
-  const kind = error instanceof Error ? error.name : typeof error
-  return Effect.logError(`the function that sends SMS by ${provider} threw something other than SmsFailed`, kind)
+const logBug = (provider: string, kind: string) =>
+  Effect.logError(`the function that sends SMS by ${provider} threw something other than SmsFailed`, kind)
+
+/** The kind of an error that is none of a provider's. What it says is told to nobody, since it may quote the message. */
+const bugOf = (error: unknown): string | undefined => {
+  if (error instanceof SmsFailed) return undefined
+  return error instanceof Error ? error.name : typeof error
 }
 
 /** The id may be a number, as with some providers. */
