@@ -36,6 +36,16 @@ const sign = Effect.fnUntraced(function*({ claims, header, key, secondsLeft = 60
   )
 })
 
+/** A check by a secret of its own, which can be withdrawn by changing its bytes. */
+const checker = Effect.gen(function*() {
+  const own = new Uint8Array(secret)
+  const verifier = yield* Effect.provide(
+    TokenVerifier.TokenVerifier,
+    JoseTokenVerifier.layerSecret({ issuer, audience, secret: Redacted.make(own) })
+  )
+  return { own, check: (token: string) => Effect.result(verifier.verify(Redacted.make(token))) }
+})
+
 describe("JoseTokenVerifier with a secret", () => {
   it.effect("gives the actor of a token, with the permissions that mean something", () =>
     Effect.gen(function*() {
@@ -90,12 +100,7 @@ describe("JoseTokenVerifier with a secret", () => {
 
   it.effect("takes a good token for good for a minute, unless it expires before", () =>
     Effect.gen(function*() {
-      const own = new Uint8Array(secret)
-      const verifier = yield* Effect.provide(
-        TokenVerifier.TokenVerifier,
-        JoseTokenVerifier.layerSecret({ issuer, audience, secret: Redacted.make(own) })
-      )
-      const check = (token: string) => Effect.result(verifier.verify(Redacted.make(token)))
+      const { check, own } = yield* checker
       const [good, short] = [yield* sign({ secondsLeft: 600 }), yield* sign({ secondsLeft: 20 })]
       const long = yield* sign({ secondsLeft: 600, claims: { extra: "x".repeat(5000) } })
       for (const token of [good, short, long]) assert.strictEqual((yield* check(token))._tag, "Success")
@@ -117,12 +122,7 @@ describe("JoseTokenVerifier with a secret", () => {
 
   it.effect("remembers 4096 tokens, and forgets them all for the one that is too many", () =>
     Effect.gen(function*() {
-      const own = new Uint8Array(secret)
-      const verifier = yield* Effect.provide(
-        TokenVerifier.TokenVerifier,
-        JoseTokenVerifier.layerSecret({ issuer, audience, secret: Redacted.make(own) })
-      )
-      const check = (token: string) => Effect.result(verifier.verify(Redacted.make(token)))
+      const { check, own } = yield* checker
       const whileWithdrawn = (token: string) =>
         Effect.gen(function*() {
           own.fill(0)

@@ -21,6 +21,15 @@ const deployment = ["AUTH_ISSUER", "AUTH_AUDIENCE", "AUTH_JWKS_URL", "CODE_KEYS"
 
 const settings = "these settings need attention:"
 
+/** Settings of a deployment with nothing wrong about them. */
+const good = {
+  AUTH_ISSUER: "issuer",
+  AUTH_AUDIENCE: "audience",
+  AUTH_JWKS_URL: "https://issuer.example/keys",
+  CODE_KEYS: `a:${Buffer.alloc(32).toString("base64")}`,
+  FINGERPRINT_KEY: Buffer.alloc(32).toString("base64")
+}
+
 layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A server that cannot start", (it) => {
   /** `lines` is everything that it may print, for the environment with the URL of a database that it may use. */
   const refuses = (
@@ -245,11 +254,7 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
     (databaseUrl) => ({
       NODE_ENV: "production",
       DATABASE_URL: databaseUrl,
-      AUTH_ISSUER: "issuer",
-      AUTH_AUDIENCE: "audience",
-      AUTH_JWKS_URL: "https://issuer.example/keys",
-      CODE_KEYS: `a:${Buffer.alloc(32).toString("base64")}`,
-      FINGERPRINT_KEY: Buffer.alloc(32).toString("base64"),
+      ...good,
       SMS_PROVIDER: "twilio, webhook, vonage, sns",
       TWILIO_ACCOUNT_SID: secret,
       TWILIO_BASE_URL: "ftp://twilio.example",
@@ -285,14 +290,12 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
     "settings that would send what they should protect in the clear",
     (databaseUrl) => ({
       DATABASE_URL: `${databaseUrl}?ssl=true`,
-      AUTH_ISSUER: "issuer",
-      AUTH_AUDIENCE: "audience",
+      ...good,
       AUTH_JWKS_URL: "http://issuer.example/keys",
       // What Kubernetes tells of a service named auth is no setting, misspelt or not.
       AUTH_SERVICE_HOST: "10.0.0.1",
       AUTH_PORT_80_TCP: "tcp://10.0.0.1:80",
-      CODE_KEYS: `a:${Buffer.alloc(32).toString("base64")}\n`,
-      FINGERPRINT_KEY: Buffer.alloc(32).toString("base64"),
+      CODE_KEYS: `${good.CODE_KEYS}\n`,
       SMS_PROVIDER: "console"
     }),
     [
@@ -308,11 +311,7 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
     "settings that are wrong only beside what else there is",
     (databaseUrl) => ({
       DATABASE_URL: databaseUrl,
-      AUTH_ISSUER: "issuer",
-      AUTH_AUDIENCE: "audience",
-      AUTH_JWKS_URL: "https://issuer.example/keys",
-      CODE_KEYS: `a:${Buffer.alloc(32).toString("base64")}`,
-      FINGERPRINT_KEY: Buffer.alloc(32).toString("base64"),
+      ...good,
       SMS_PROVIDER: "console, console",
       PUBLIC_URL: `https://phone.example/?key=${secret}`,
       SMS_LANGUAGE: "sw",

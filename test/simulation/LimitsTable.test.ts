@@ -15,7 +15,8 @@ const number = (line: number) => `+4179${5_700_000 + line}`
 describe("the table of limits", () => {
   it("has every limit by its name in LIMITS, with its default", () => {
     const names = column("name in `LIMITS`")
-    assert.include(Result.getOrThrow(Result.flip(LimitSettings.parse("unknown"))), `the names are ${names.join(", ")}`)
+    const [fault] = Result.getOrThrow(Result.flip(LimitSettings.parse("unknown")))
+    assert.include(fault, `the names are ${names.join(", ")}`)
     assert.lengthOf(names, Object.keys(Limits.defaults).length)
     const defaults = column("default")
     for (const [index, name] of names.entries()) {
