@@ -150,11 +150,19 @@ const attempts = Effect.gen(function*() {
         WHERE a.user_id = e.user_id AND a.type = ${attempted} AND a.sequence < e.sequence
           AND (e.data ? 'attempted' OR a.at = (e.data ->> 'attemptedAt')::timestamptz)), ''))
     WHERE data ? 'attemptedAt' OR data ? 'attempted'`
+  yield* sql`UPDATE user_phone.users SET guesses = jsonb_set(guesses, '{unsettled}',
+      (SELECT jsonb_agg('{"inRow": true}'::jsonb || one) FROM jsonb_array_elements(guesses -> 'unsettled') one))
+    WHERE guesses ? 'unsettled'`
+  // A host vouches for a number whose code it had returned, too: for the code of then, or the one before that.
+  yield* sql`UPDATE user_phone.events e SET data = jsonb_set(data, '{proven}', to_jsonb('vouched/' || (data ->> 'proven')))
+    WHERE type = 'user.human.phone.verified' AND data ->> 'proven' <> '' AND NOT starts_with(data ->> 'proven', 'vouched/')
+      AND ((data ->> 'vouched')::boolean OR (
+        SELECT 'false' IN (a.data #>> '{pending,current,sent}', a.data #>> '{pending,previous,sent}')
+        FROM user_phone.events a WHERE a.user_id = e.user_id AND a.sequence < e.sequence
+          AND a.type = 'user.human.phone.code.added' ORDER BY a.sequence DESC LIMIT 1))`
   yield* sql`UPDATE user_phone.users u SET proven = 'vouched/' || proven
-    WHERE proven IS NOT NULL AND (SELECT (data ->> 'vouched')::boolean FROM user_phone.events e
+    WHERE 'vouched/' || proven = (SELECT data ->> 'proven' FROM user_phone.events e
       WHERE e.user_id = u.user_id AND type = 'user.human.phone.verified' ORDER BY sequence DESC LIMIT 1)`
-  yield* sql`UPDATE user_phone.events SET data = jsonb_set(data, '{proven}', to_jsonb('vouched/' || (data ->> 'proven')))
-    WHERE type = 'user.human.phone.verified' AND (data ->> 'vouched')::boolean AND data ->> 'proven' <> ''`
 })
 
 /** In order, and never changed once released. The newest one installs all functions in their present form. */

@@ -162,6 +162,7 @@ describe("a schema from before", () => {
       const store = yield* UserStore.UserStore
       const now = yield* DateTime.now
       const [guesser, ward, proven] = [yield* register(), yield* register(), yield* register()]
+      const [returner, resender, newer] = [yield* register(), yield* register(), yield* register()]
       const at = (seconds: number) => DateTime.toDateUtc(DateTime.add(now, { seconds }))
       const log = (userId: string, events: ReadonlyArray<readonly [type: string, data: object]>) =>
         Effect.forEach(events, ([type, data], index) =>
@@ -187,16 +188,32 @@ describe("a schema from before", () => {
         ["verified", { proven: "first", vouched: true }],
         ["verified", { proven: "print", vouched: false }]
       ])
+      const added = (pending: object) =>
+        ["code.added", { pending: { _tag: "OwnCode", ...pending } }] as const
+      const right = ["verified", { proven: "print", vouched: false }] as const
+      yield* log(returner.userId, [added({ current: { sent: true } }), added({ current: { sent: false } }), right])
+      yield* log(resender.userId, [added({ current: { sent: true }, previous: { sent: false } }), right])
+      yield* log(newer.userId, [["verified", { proven: "vouched/print", vouched: true }]])
+      const users = [guesser, ward, proven, returner, resender, newer]
       yield* sql`UPDATE user_phone.users SET proven = 'print'
-        WHERE ${sql.in("user_id", [guesser.userId, ward.userId, proven.userId])}`
+        WHERE ${
+        sql.in(
+          "user_id",
+          users.map(({ userId }) =>
+            userId
+          )
+        )
+      }`
+      yield* sql`UPDATE user_phone.users SET proven = 'vouched/print',
+        guesses = ${
+        JSON.stringify({ wrongInARow: 1, wrongAt: [at(0)], unsettled: [{ attemptId: "a", at: at(0) }] })
+      }::jsonb
+        WHERE user_id = ${newer.userId}`
       yield* sql`DELETE FROM user_phone.migrations WHERE migration_id > 8`
 
       yield* PgMigrations.run
       const changesOf = (userId: UserId.UserId) =>
-        Effect.map(store.history(userId), (history) =>
-          history.map(({ change: { type: _, ...change } }) =>
-            change
-          ))
+        Effect.map(store.history(userId), (history) => history.map(({ change: { type: _, ...change } }) => change))
       assert.deepStrictEqual<ReadonlyArray<object>>(yield* changesOf(guesser.userId), [
         { codeId, attemptId: "1" },
         { codeId, attemptId: "2" },
@@ -212,8 +229,13 @@ describe("a schema from before", () => {
         { proven: "first", vouched: false },
         { proven: "vouched/print", vouched: true }
       ])
-      const states = yield* Effect.forEach([guesser, ward, proven], ({ userId }) => store.load(userId))
-      assert.deepStrictEqual(states.map((state) => state?.proven), ["print", "vouched/print", "print"])
+      const states = yield* Effect.forEach(users, ({ userId }) => store.load(userId))
+      const vouched = "vouched/print"
+      assert.deepStrictEqual(
+        states.map((state) => state?.proven),
+        ["print", vouched, "print", vouched, vouched, vouched]
+      )
+      assert.deepStrictEqual(states.at(-1)?.guesses.unsettled?.map(({ inRow }) => inRow), [true])
     }).pipe(Effect.provide(layerStores)))
 })
 
