@@ -22,11 +22,15 @@ describe("a host's description", () => {
     }
   })
 
-  it("completes the phone's operations where they are the description's own", () => {
-    const { components, paths } = OpenApi.fromApi(PhoneApi.PhoneApi.add(hosts))
-    assert.notProperty(components.schemas["SetPhoneRequest"], "additionalProperties")
-    assert.property(components.schemas["SetPhoneRequest"], "not")
-    const responses: Record<string, object> = paths["/v2/users/{userId}/phone"]!.post!.responses
-    assert.property(responses["401"], "headers")
+  it("completes the phone's operations where they are the description's own, also under a prefix", () => {
+    const beside = OpenApi.fromApi(PhoneApi.PhoneApi.add(hosts))
+    const under = OpenApi.fromApi(PhoneApi.PhoneApi.prefix("/api"))
+    for (const [{ components, paths }, prefix] of [[beside, ""], [under, "/api"]] as const) {
+      assert.notProperty(components.schemas["SetPhoneRequest"], "additionalProperties")
+      assert.property(components.schemas["SetPhoneRequest"], "not")
+      const { requestBody, responses } = paths[`${prefix}/v2/users/{userId}/phone/resend`]!.post!
+      assert.propertyVal(requestBody, "required", false)
+      assert.property((responses as Record<string, object>)["401"], "headers")
+    }
   })
 })

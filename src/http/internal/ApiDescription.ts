@@ -6,7 +6,7 @@
 type Json = Record<string, any>
 
 const ours = {
-  path: /^\/v2(beta)?\/users\/\{userId\}\/phone(\/|$)/,
+  path: /\/v2(beta)?\/users\/\{userId\}\/phone(\/|$)/,
   schemas: [
     "SetPhoneRequest",
     "VerifyPhoneRequest",
