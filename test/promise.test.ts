@@ -303,7 +303,14 @@ describe("the settings of PostgreSQL without Effect", () => {
       [{ codeKeys: "a:short" }, /^codeKeys must be a comma-separated list of id:base64/],
       [{ fingerprintKey: "short" }, /^fingerprintKey must be at least 32 bytes in base64$/],
       [{ databaseUrl: undefined }, /^databaseUrl must be given/],
-      [{ databaseUrl: "localhost" }, /^databaseUrl must be a postgres:\/\/ URL$/],
+      [{ databaseUrl: "localhost" }, /^databaseUrl must be a URL that begins with postgres:\/\/$/],
+      ...["ssl=true", "SSLMODE=require", "tls=1", "sslrootcert=ca.pem", "sslmode=require&sslcert=a.pem"].map(
+        (query) =>
+          [{ databaseUrl: `postgres://host/db?${query}` }, /^databaseUrl has .+; write sslmode=require/] as const
+      ),
+      ...["sslmode=no-verify", "sslmode=require&sslmode=disable", "sslmode="].map(
+        (query) => [{ databaseUrl: `postgres://host/db?${query}` }, /^databaseUrl must have sslmode once: /] as const
+      ),
       [{ sms: () => Promise.resolve() }, /^sms must be a layer, such as SmsSender/],
       [{ texts: "en" }, /^texts must be a layer/],
       [{ delivers: "no" }, /^delivers must be true or false$/],
@@ -379,7 +386,8 @@ describe("an SMS provider that is a function", () => {
   it("is told of once a minute when it throws what it should not, without what that says", async () => {
     const { layer, logs } = record()
     const { number } = SampleSms
-    const bugs: Array<unknown> = [new TypeError(number), 1, new ReferenceError(number), 2, number, 3]
+    const named = Object.assign(new Error(), { name: number })
+    const bugs: Array<unknown> = [new TypeError(number), 1, named, 2, number, 3]
     await Effect.runPromise(
       Effect.gen(function*() {
         const { send } = yield* SmsNotifier.SmsNotifier
@@ -395,7 +403,7 @@ describe("an SMS provider that is a function", () => {
       ]))
     )
     const line = "the function that sends SMS by acme threw something other than SmsFailed"
-    expect(logs).toEqual([["Error", line, "TypeError"], ["Error", line, "ReferenceError"], [
+    expect(logs).toEqual([["Error", line, "TypeError"], ["Error", line, "Error"], [
       "Error",
       line,
       "string"

@@ -51,6 +51,9 @@ const explainConnection = (cause: unknown): string => {
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return "the database's certificate is for another name: write the host in DATABASE_URL as the certificate has it"
   }
+  if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID") {
+    return `the database's certificate is not valid at this time (${code}): renew it, or set the clock right`
+  }
   if (code.includes("CERT") || code.startsWith("UNABLE_TO_")) {
     return `the database's certificate is not trusted (${code}): name the file of its authority in NODE_EXTRA_CA_CERTS`
   }

@@ -7,6 +7,7 @@
 import { Config, Context, Duration, Effect, Layer, type LogLevel, Option, type Redacted, Result, Schema } from "effect"
 import { type CodeGenerator, Limits, PhoneNumber } from "effect-user-phone"
 import * as CryptoCodeVault from "effect-user-phone/adapters/CryptoCodeVault"
+import * as Postgres from "effect-user-phone/adapters/Postgres"
 import { BlockList, isIP } from "node:net"
 import { resolve } from "node:path"
 import * as HttpSettings from "./HttpSettings.ts"
@@ -167,19 +168,11 @@ privateAddresses.addSubnet("192.168.0.0", 16)
 privateAddresses.addAddress("::1", "ipv6")
 privateAddresses.addSubnet("fc00::", 7, "ipv6")
 
-const tlsModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
-
 const PostgresUrl = Config.schema(
   Schema.RedactedFromValue(
     Schema.String.check(
       Schema.makeFilter((text) => {
-        if (!URL.canParse(text) || !/^postgres(ql)?:/i.test(text)) return "a URL that begins with postgres://"
-        // The client would overlook them: it would send everything in the clear, or trust other certificates than these.
-        const { searchParams } = new URL(text)
-        if (searchParams.has("ssl")) return "it has ssl; write sslmode=require for TLS"
-        const mode = searchParams.get("sslmode")
-        if (mode !== null && !tlsModes.includes(mode)) return `sslmode must be one of ${tlsModes.join(", ")}`
-        return !searchParams.has("sslrootcert") || "it has sslrootcert; name that file in NODE_EXTRA_CA_CERTS instead"
+        return Postgres.faultOfUrl(text) ?? true
       })
     )
   ),

@@ -17,6 +17,28 @@ import * as PgUsers from "./PgUsers.ts"
 import * as PgUserStore from "./PgUserStore.ts"
 
 /**
+ * What is wrong with a URL of PostgreSQL, or undefined. The client overlooks some parameters: it would send everything in
+ * the clear where TLS was meant, or trust other certificates than was meant.
+ *
+ * @category settings
+ * @since 0.1.0
+ */
+export const faultOfUrl = (text: string): string | undefined => {
+  if (!URL.canParse(text) || !/^postgres(ql)?:\/\/./i.test(text)) return "must be a URL that begins with postgres://"
+  const { searchParams } = new URL(text)
+  const overlooked = [...searchParams.keys()].find((name) => /^(ssl|tls)/i.test(name) && name !== "sslmode")
+  if (overlooked !== undefined) {
+    return `has ${overlooked}; write sslmode=require for TLS, and the file of your own authority into NODE_EXTRA_CA_CERTS`
+  }
+  const given = searchParams.getAll("sslmode")
+  return given.length === 0 || given.length === 1 && tlsModes.includes(given[0]!)
+    ? undefined
+    : `must have sslmode once: ${tlsModes.join(", ")}`
+}
+
+const tlsModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+
+/**
  * Store, users and outbox in PostgreSQL, with the schema made or brought up to date when it is built, and housekeeping
  * for as long as it lives.
  *

@@ -24,7 +24,7 @@ export type CheckOutcome = "right" | "wrong" | "expired" | "spent"
  *
  * - `start` makes a code, sends it, and answers the provider's own id for it. Started again for the same number, it may
  *   send the same code again under the same id.
- * - `start` fails with words that quote neither the number nor a code. What does is not kept all the same.
+ * - Ids and the words of failures quote neither the number nor a code. What does is not kept for operators all the same.
  * - `check` answers `right` at most once. It has a timeout of its own: nothing else interrupts it, since its answer
  *   could not be asked for again.
  *

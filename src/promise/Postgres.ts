@@ -97,7 +97,8 @@ const check = (options: PostgresOptions<unknown>): void => {
   for (const [name, text] of Object.entries({ databaseUrl, codeKeys, fingerprintKey })) {
     if (typeof text !== "string" || text === "") refuse(name, "must be given, as a text")
   }
-  if (!/^postgres(ql)?:\/\/./.test(databaseUrl)) refuse("databaseUrl", "must be a postgres:// URL")
+  const fault = Postgres.faultOfUrl(databaseUrl)
+  if (fault !== undefined) refuse("databaseUrl", fault)
   if (!(Number.isInteger(maxConnections) && maxConnections >= 2)) {
     refuse("maxConnections", "must be a whole number from 2")
   }

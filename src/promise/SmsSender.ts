@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as OncePerMinute from "../core/internal/OncePerMinute.ts"
+import { kindOf } from "../core/internal/Printable.ts"
 import * as Notifier from "../core/SmsNotifier.ts"
 import { refuse } from "./internal/Options.ts"
 
@@ -123,10 +124,7 @@ const logBug = (provider: string, kind: string) =>
   Effect.logError(`the function that sends SMS by ${provider} threw something other than SmsFailed`, kind)
 
 /** The kind of an error that is none of a provider's. What it says is told to nobody, since it may quote the message. */
-const bugOf = (error: unknown): string | undefined => {
-  if (error instanceof SmsFailed) return undefined
-  return error instanceof Error ? error.name : typeof error
-}
+const bugOf = (error: unknown): string | undefined => error instanceof SmsFailed ? undefined : kindOf(error)
 
 /** The id may be a number, as with some providers. */
 const textOf = (reference: unknown): string | undefined =>

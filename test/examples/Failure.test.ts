@@ -3,6 +3,7 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Cause, Effect, Layer, Redacted } from "effect"
 import { HttpServerError } from "effect/http"
+import { SqlError } from "effect/sql"
 import { explain } from "../../examples/server/Failure.ts"
 import * as Postgres from "../../src/adapters/Postgres.ts"
 import { DatabaseUrl, layerDatabase } from "../fixtures/Postgres.ts"
@@ -33,6 +34,16 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A st
         assert.strictEqual(explain(Cause.fail(error)), explanation)
       }))
   }
+
+  it.effect("says what to do about a database's certificate that has expired", () =>
+    Effect.sync(() => {
+      const cause = Object.assign(new Error("certificate has expired"), { code: "CERT_HAS_EXPIRED" })
+      const error = new SqlError.SqlError({ reason: new SqlError.ConnectionError({ cause }) })
+      assert.strictEqual(
+        explain(Cause.fail(error)),
+        "the database's certificate is not valid at this time (CERT_HAS_EXPIRED): renew it, or set the clock right"
+      )
+    }))
 
   it.effect("says what to do about a database user that may not create a schema", () =>
     Effect.gen(function*() {

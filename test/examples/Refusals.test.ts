@@ -163,8 +163,11 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
 
   for (
     const [query, rule] of [
-      ["sslmode=no-verify", "sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full"],
-      ["sslmode=verify-full&sslrootcert=ca.pem", "it has sslrootcert; name that file in NODE_EXTRA_CA_CERTS instead"]
+      ["sslmode=no-verify", "must have sslmode once: disable, allow, prefer, require, verify-ca, verify-full"],
+      [
+        "sslmode=verify-full&sslrootcert=ca.pem",
+        "has sslrootcert; write sslmode=require for TLS, and the file of your own authority into NODE_EXTRA_CA_CERTS"
+      ]
     ] as const
   ) {
     refuses(
@@ -229,7 +232,7 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
       "  RESEND_GRACE is wrong: a duration such as 60s, or 0s for none",
       "  USERS is wrong: Expected \"registered\" | \"from-token\"",
       "  CODE_PRESET is wrong: Expected \"digits6\" | \"zitadel\"",
-      "  DATABASE_URL is wrong: a URL that begins with postgres://",
+      "  DATABASE_URL is wrong: must be a URL that begins with postgres://",
       "  AUTH_ISSUER is empty",
       ...missing("AUTH_AUDIENCE"),
       "  AUTH_JWKS_URL is wrong: Expected a valid URL string",
@@ -300,7 +303,8 @@ layer(layerDatabase, { excludeTestServices: true, timeout: "60 seconds" })("A se
     }),
     [
       settings,
-      "  DATABASE_URL is wrong: it has ssl; write sslmode=require for TLS",
+      "  DATABASE_URL is wrong: has ssl; write sslmode=require for TLS, and the file of your own authority into " +
+      "NODE_EXTRA_CA_CERTS",
       "  AUTH_JWKS_URL is wrong: an https URL, or an http one of this machine or of a name within the cluster",
       "  (development mode is off because of DATABASE_URL, AUTH_ISSUER, AUTH_AUDIENCE, AUTH_JWKS_URL, CODE_KEYS, " +
       "FINGERPRINT_KEY, SMS_PROVIDER)"

@@ -21,7 +21,7 @@ import {
 import { SmsText, type SmsTextInput } from "../SmsText.ts"
 import { VerificationProvider } from "../VerificationProvider.ts"
 import * as OncePerMinute from "./OncePerMinute.ts"
-import { keepable, printable, type Tell, tellOf } from "./Printable.ts"
+import { keepable, kindOf, type Tell, tellOf } from "./Printable.ts"
 import * as ReceiptId from "./ReceiptId.ts"
 import { inSpan } from "./Span.ts"
 
@@ -58,7 +58,7 @@ export const make = Effect.fnUntraced(function*(lease: Duration.Duration) {
     if (provider !== undefined && route === providerRoute) {
       const started = provider.start({ messageId, userId, recipient, language })
       const { verificationId } = yield* Effect.mapError(started, (error) => withoutQuotes(error, told))
-      const reference = printable(verificationId)
+      const reference = told(verificationId)
       return { _tag: "Sent", at: yield* DateTime.now, provider: provider.id, reference, verificationId } as const
     }
     const content = contentOf(body)
@@ -257,7 +257,7 @@ const logRefusal = (reason: string) =>
 
 /** Logs only the kind of error, since its message may hold what was to be sent. */
 const logBug = ({ messageId }: ClaimedMessage, error: unknown) =>
-  Effect.logError("an SMS met a bug", error instanceof Error ? error.name : typeof error, messageId)
+  Effect.logError("an SMS met a bug", kindOf(error), messageId)
 
 const release = Effect.fnUntraced(function*(reason: string, wait: Duration.Duration) {
   return { _tag: "Released", at: DateTime.addDuration(yield* DateTime.now, wait), reason } as const

@@ -27,8 +27,15 @@ export const tellOf = (
   }
 }
 
-/** For words about a message that is not known any more: nothing that could be a number. */
-const tellOfAny: Tell = (text) => text.replaceAll(/\D/g, "").length < 7 ? printable(text) : quote
+/** For words about a message that is not known any more: nothing that could be its code, or a number in any spelling. */
+const tellOfAny: Tell = (text) => /\d{6}|\d(?:[ ()./-]*\d){8}/.test(text) ? quote : printable(text)
+
+/** The kind of an error, and nothing that it says. */
+export const kindOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return typeof error
+  // A name can be anything, too.
+  return /^[A-Za-z]{1,64}$/.test(error.name) ? error.name : "Error"
+}
 
 /** A receipt with a code that can be kept. */
 export const keepable = (receipt: Receipt, told: Tell = tellOfAny): Receipt =>
