@@ -103,7 +103,9 @@ const make = (
         }),
       catch: (error) => ({ failed: failure(error), why: faultOf(error) })
     }).pipe(
-      Effect.tapError(({ why }) => why === undefined ? Effect.void : logRefusal(why.fault, why.claim)),
+      Effect.tapError(({ failed, why }) =>
+        failed._tag === "Unauthenticated" ? logRefusal(why.fault, why.claim) : Effect.void
+      ),
       Effect.mapError(({ failed }) => failed)
     )
     const actor = yield* decodeClaims({
@@ -147,11 +149,11 @@ const rememberedLength = 4096
 /** For whoever connects an issuer: callers are told only that their token is not good. */
 const logRefusal = (reason: string, claim = "") => Effect.logDebug("a token is refused", reason, claim)
 
-const faultOf = (error: unknown): { readonly fault: string; readonly claim?: string } | undefined => {
+const faultOf = (error: unknown): { readonly fault: string; readonly claim?: string } => {
   if (error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired) {
     return { fault: error.code, claim: error.claim }
   }
-  return error instanceof errors.JOSEError ? { fault: error.code } : undefined
+  return { fault: error instanceof errors.JOSEError ? error.code : "" }
 }
 
 /** Tells a token that is at fault from an issuer that cannot be reached. */

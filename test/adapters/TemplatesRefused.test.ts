@@ -13,6 +13,21 @@ describe("Texts", () => {
       "defaultLang: it is no option; write one of defaultLanguage, host, maxParts, templates"
     ],
     [
+      "options that are none",
+      null as never,
+      "options: they are no object; write one with any of defaultLanguage, host, maxParts, templates"
+    ],
+    [
+      "a host that is no text",
+      { host: 5 as never },
+      "host: it is no text; write the domain name alone, such as example.com"
+    ],
+    [
+      "a default language that is no text",
+      { defaultLanguage: null as never },
+      "defaultLanguage: it is not a language tag; write one of BCP 47, such as de or pt-BR"
+    ],
+    [
       "templates that are none",
       { templates: null as never },
       "templates: it is no object; write { code, replaced, removed } for each language"

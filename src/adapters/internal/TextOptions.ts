@@ -71,9 +71,11 @@ export interface Checked {
   readonly tooLong: ReadonlyArray<string>
 }
 
-export const check = (options: IcuSmsTextOptions): Checked => {
+export const check = (given: IcuSmsTextOptions): Checked => {
+  // In JavaScript they, and each of them, may be something else.
+  const options: IcuSmsTextOptions = Predicate.isObject(given) ? given : {}
   const { defaultLanguage = "en", host, maxParts = 1, templates = {} } = options
-  const settings = settingFaults(options, host, maxParts)
+  const settings = options === given ? settingFaults(options, host, maxParts) : [notOptions]
   // An option that is refused anyway is not used to measure texts.
   const limits: Limits = {
     host: settings.some(({ setting }) => setting === "host") ? undefined : host,
@@ -108,6 +110,12 @@ const optionNames = ["defaultLanguage", "host", "maxParts", "templates"] satisfi
   keyof IcuSmsTextOptions
 >
 
+const notOptions: TextFault = {
+  setting: "options",
+  rule: "they are no object",
+  remedy: `write one with any of ${optionNames.join(", ")}`
+}
+
 const settingFaults = (
   options: IcuSmsTextOptions,
   host: string | undefined,
@@ -116,7 +124,7 @@ const settingFaults = (
   const faults: Array<TextFault> = Object.keys(options)
     .filter((name) => !(optionNames as ReadonlyArray<string>).includes(name))
     .map((setting) => ({ setting, rule: "it is no option", remedy: `write one of ${optionNames.join(", ")}` }))
-  const wrong = host === undefined ? undefined : HostLine.faultOf(host)
+  const wrong = host === undefined ? undefined : typeof host === "string" ? HostLine.faultOf(host) : "is no text"
   if (wrong !== undefined) {
     faults.push({ setting: "host", rule: `it ${wrong}`, remedy: "write the domain name alone, such as example.com" })
   }
@@ -131,7 +139,6 @@ const withOwn = (templates: Templates, limits: Limits) => {
   const sources = new Map<string, LanguageTemplates>(Object.entries(builtIn))
   const faults: Array<TextFault> = []
   const given = new Set<string>()
-  // In JavaScript, either may be something else.
   if (!Predicate.isObject(templates)) return { sources, faults: [{ setting: "templates", ...notAnObject }] }
   for (const [language, own] of Object.entries(templates)) {
     const setting = `templates.${language}`
@@ -190,6 +197,7 @@ const defaultFaults = (
   sources: ReadonlyMap<string, LanguageTemplates>
 ): ReadonlyArray<TextFault> => {
   const setting = "defaultLanguage"
+  if (typeof language !== "string") return [{ setting, ...notATag }]
   if (LanguageTag.canonical(language) === undefined) return [{ setting, language, ...notATag }]
   const tags = LanguageTag.lookup(language)
   return messages.filter(isMessage).filter((message) => !tags.some((tag) => sources.get(tag)?.[message])).map(
