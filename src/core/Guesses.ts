@@ -90,10 +90,10 @@ export const settled = ({ unsettled = [], ...guesses }: Guesses, attemptId: stri
  * @category events
  * @since 0.1.0
  */
-export const takenBack = (guesses: Guesses, attemptId: string): Guesses => ({
-  ...uncounted(guesses, attemptId),
-  wrongInARow: guesses.wrongInARow - (find(guesses, attemptId)?.inRow === true ? 1 : 0)
-})
+export const takenBack = (guesses: Guesses, attemptId: string): Guesses => {
+  const others = uncounted(guesses, attemptId)
+  return find(guesses, attemptId)?.inRow === true ? { ...others, wrongInARow: others.wrongInARow - 1 } : others
+}
 
 /**
  * A guess was right, and ends the row: the attempt `attemptId`, if a provider checked it.

@@ -264,21 +264,28 @@ describe("SmsDelivery's records", () => {
       const { message, outboxOf, settled } = yield* oneMessage
       const { layer, logs } = record()
       const quote = `to ${Redacted.value<string>(recipient)}`
-      for (const reason of [SmsNotifier.Permanent, SmsNotifier.DestinationRefused, SmsNotifier.AccountRefused]) {
+      const deliver = Effect.fnUntraced(function*(start: VerificationProvider.VerificationProvider["start"]) {
         const { deliverDue } = yield* workerOf(outboxOf({ ...message, route: "verification/p" }), sending).pipe(
           Effect.provideService(VerificationProvider.VerificationProvider, {
             id: "p",
             lifetime: Duration.minutes(10),
-            start: () => Effect.fail(new SmsNotifier.SmsNotSent({ reason: new reason({ code: `${quote}\u0000` }) })),
+            start,
             check: () => Effect.succeed("wrong")
           })
         )
         yield* Effect.provide(deliverDue, layer)
+      })
+      for (const reason of [SmsNotifier.Permanent, SmsNotifier.DestinationRefused, SmsNotifier.AccountRefused]) {
+        yield* deliver(() =>
+          Effect.fail(new SmsNotifier.SmsNotSent({ reason: new reason({ code: `${quote}\u0000` }) }))
+        )
       }
       const told = JSON.stringify([settled, logs])
       assert.notInclude(told, quote)
       // Of each the reason, and of each the line of the log.
       assert.lengthOf(told.match(/what quotes the message/g) ?? [], 6)
+      yield* deliver(() => Effect.succeed({ verificationId: quote }))
+      assert.propertyVal(settled.at(-1), "reference", "what quotes the message")
     }).pipe(Effect.provide(layers)))
 
   it.effect("tell the operator of a refused account once a minute, whatever the notifier", () =>

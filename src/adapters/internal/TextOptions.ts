@@ -168,9 +168,7 @@ const templateFaults = (
   { host, maxParts }: Limits
 ): ReadonlyArray<Template.Fault> => {
   if (typeof source !== "string") return [{ rule: "it is no text", remedy: "write a text, or leave it out" }]
-  if (source.trim() === "") {
-    return [{ rule: "it is empty", remedy: "write a text, or leave it out" }]
-  }
+  if (source.trim() === "") return [{ rule: "it is empty", remedy: "write a text, or leave it out" }]
   const parsed = Template.parse(language, source)
   if (Result.isFailure(parsed)) return [parsed.failure]
   const faults = Template.argumentFaults(message, parsed.success)

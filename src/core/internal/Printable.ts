@@ -10,7 +10,7 @@ import type { Receipt } from "../SmsNotifier.ts"
 export type Tell = (text: string) => string
 
 /** At most 255 printable characters of ASCII. */
-export const printable: Tell = (text) => text.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 255)
+const printable: Tell = (text) => text.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 255)
 
 const quote = "what quotes the message"
 
